@@ -15,9 +15,7 @@ from pipeline.errors import ConfigurationError
 
 ColumnType = Literal["integer", "number", "category", "text", "date"]
 Task = Literal["classification", "regression"]
-EstimatorName = Literal[
-    "random_forest", "extra_trees", "hist_gradient_boosting", "lightgbm", "linear"
-]
+EstimatorName = Literal["random_forest", "extra_trees", "hist_gradient_boosting", "lightgbm", "linear"]
 
 # MySQL folds identifiers longer than 64 characters; the table of a use case adds the prefix "rows_".
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,47}$")]
