@@ -5,7 +5,7 @@ as Docker and Kubernetes mount them. The root ``.env`` holds the defaults for de
 """
 
 import os
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
@@ -123,7 +123,7 @@ class UiSettings(ServiceSettings):
 SettingsType = TypeVar("SettingsType", bound=ServiceSettings)
 
 
-@lru_cache(maxsize=None)
+@cache
 def load_settings(kind: type[SettingsType]) -> SettingsType:
     """Read one class of settings from the environment, once per process.
 
