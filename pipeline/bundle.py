@@ -1,0 +1,226 @@
+"""The serving bundle: what a training run hands to serving, as two files that need no scikit-learn to read.
+
+``bundle.json`` says how a record becomes the float row that ``model.onnx`` takes, and what its answer means.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from pipeline.errors import PipelineError
+from pipeline.use_case import Column, Task
+
+BUNDLE_FILE = "bundle.json"
+MODEL_FILE = "model.onnx"
+
+
+class BundleError(PipelineError):
+    """A serving bundle is incomplete, altered, or of a format this version does not know."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class NumericSlot(_Frozen):
+    """One slot: the number itself, or `impute` where it is missing."""
+
+    kind: Literal["numeric"] = "numeric"
+    column: str
+    impute: float
+
+    @property
+    def width(self) -> int:
+        return 1
+
+
+class MissingSlot(_Frozen):
+    """One slot: 1 where the value is missing, else 0."""
+
+    kind: Literal["missing"] = "missing"
+    column: str
+
+    @property
+    def width(self) -> int:
+        return 1
+
+
+class LinearSlot(_Frozen):
+    """One slot: the weighted sum of numeric columns, a missing one taken as its `impute` value."""
+
+    kind: Literal["linear"] = "linear"
+    name: str
+    terms: dict[str, float] = Field(min_length=1)
+    impute: dict[str, float]
+
+    @property
+    def width(self) -> int:
+        return 1
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if missing := sorted(set(self.terms) - set(self.impute)):
+            raise ValueError(f"linear feature {self.name!r} has no 'impute' value for {missing}")
+        return self
+
+
+class OneHotSlot(_Frozen):
+    """One slot per category: 1 for the value's own; all zero for a missing or unknown value."""
+
+    kind: Literal["onehot"] = "onehot"
+    column: str
+    categories: list[str] = Field(min_length=1)
+
+    @property
+    def width(self) -> int:
+        return len(self.categories)
+
+
+class LookupSlot(_Frozen):
+    """As many slots as a value has numbers: those of the value, of a missing one, or the default for an unknown one."""
+
+    kind: Literal["lookup"] = "lookup"
+    column: str
+    values: dict[str, list[float]]
+    default: list[float] = Field(min_length=1)
+    missing: list[float] | None = Field(default=None, description="numbers of a missing value; None means `default`")
+
+    @property
+    def width(self) -> int:
+        return len(self.default)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        rows = [*self.values.values(), self.missing or self.default]
+        if any(len(row) != self.width for row in rows):
+            raise ValueError(f"lookup of column {self.column!r}: every value must have {self.width} numbers")
+        return self
+
+
+Slot = Annotated[NumericSlot | MissingSlot | LinearSlot | OneHotSlot | LookupSlot, Field(discriminator="kind")]
+
+
+class Statistics(_Frozen):
+    """What the training rows hold in one column: limits and median of numbers, or the share of each value."""
+
+    minimum: float | None = None
+    maximum: float | None = None
+    median: float | None = None
+    frequencies: dict[str, float] | None = None
+
+
+class BundleColumn(Column):
+    """A feature column of the use case, with the statistics of its training rows."""
+
+    statistics: Statistics = Statistics()
+
+
+class Expected(_Frozen):
+    """What the model answers to the bundle's input example: the probe that a served model must pass."""
+
+    prediction: str | float
+    probabilities: dict[str, float] | None = None
+
+
+class Bundle(_Frozen):
+    """Content of ``bundle.json``.
+
+    Parameters
+    ----------
+    classes : values of a classification in the order of the model's probabilities; empty for a regression.
+    labels : full name of each class.
+    columns : the features, in the order of the use case.
+    encoding : what the model's input row is made of, in order.
+    target_transform : ``"expm1"`` when the model predicts ``log1p`` of the target.
+    onnx_sha256 : hex digest of ``model.onnx``; filled in by `save_bundle`.
+    """
+
+    format: Literal[1] = 1
+    use_case: str
+    task: Task
+    title: str
+    target: str
+    classes: list[str] = Field(default_factory=list)
+    labels: dict[str, str] = Field(default_factory=dict)
+    columns: list[BundleColumn] = Field(min_length=1)
+    encoding: list[Slot] = Field(min_length=1)
+    target_transform: Literal["expm1"] | None = None
+    input_example: dict[str, Any]
+    expected: Expected
+    metrics: dict[str, float] = Field(default_factory=dict)
+    dataset_digest: str
+    run_id: str
+    created_at: str
+    onnx_sha256: str = ""
+
+    @property
+    def width(self) -> int:
+        """Number of floats in the model's input row."""
+        return sum(slot.width for slot in self.encoding)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.task == "classification") != bool(self.classes):
+            raise ValueError("'classes' must be listed for a classification, and only there")
+        types = {column.name: column.is_numeric for column in self.columns}
+        for slot in self.encoding:
+            numeric = isinstance(slot, NumericSlot | LinearSlot)
+            for name in slot.terms if isinstance(slot, LinearSlot) else [slot.column]:
+                if name not in types:
+                    raise ValueError(f"encoding uses column {name!r}, which is not one of 'columns'")
+                if numeric and not types[name]:
+                    raise ValueError(f"encoding takes column {name!r} as a number, which it is not")
+        return self
+
+
+def save_bundle(bundle: Bundle, folder: Path, model: bytes) -> Bundle:
+    """Write ``model.onnx``, then ``bundle.json`` with the digest of the former.
+
+    Returns
+    -------
+    The bundle as written, its `onnx_sha256` filled in.
+    """
+    complete = bundle.model_copy(update={"onnx_sha256": hashlib.sha256(model).hexdigest()})
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MODEL_FILE).write_bytes(model)
+    (folder / BUNDLE_FILE).write_text(complete.model_dump_json(indent=1, exclude_none=True), encoding="utf-8")
+    return complete
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """Read ``bundle.json`` and check that ``model.onnx`` is the one it was written for.
+
+    Raises
+    ------
+    BundleError
+        A file is missing or unreadable, breaks the format, or the model differs from its recorded digest.
+    """
+    path = folder / BUNDLE_FILE
+    try:
+        bundle = Bundle.model_validate_json(_read(path))
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_input=False)
+        places = "; ".join(f"{'.'.join(map(str, d['loc'])) or 'content'}: {d['msg']}" for d in details[:5])
+        raise BundleError(f"{path} is not a serving bundle this version can read: {places}") from None
+    found = hashlib.sha256(_read(folder / MODEL_FILE)).hexdigest()
+    if found != bundle.onnx_sha256:
+        recorded = bundle.onnx_sha256[:12] or "(none)"
+        raise BundleError(f"{folder / MODEL_FILE} is damaged or altered: sha256 {found[:12]}…, recorded {recorded}…")
+    return bundle
+
+
+def bundle_digest(folder: Path) -> str:
+    """Hex sha256 over both files of a bundle: equal digests mean the same encoding, model and texts."""
+    digest = hashlib.sha256()
+    for name in (BUNDLE_FILE, MODEL_FILE):
+        digest.update(hashlib.sha256(_read(folder / name)).digest())
+    return digest.hexdigest()
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BundleError(f"cannot read {path}: {error.strerror}") from None
