@@ -1,0 +1,329 @@
+"""The model registry: one registered model per use case, in MLflow.
+
+The alias ``champion`` says which version is served; the stage ``Production`` says the same to MLflow's own tools.
+MLflow cannot move both at once, so the stage moves first and the alias last: until the alias moves nothing has
+changed for serving, and whatever a crash leaves in between is put right by the next promotion or `Registry.repair`.
+
+Only the MLflow client is imported here, and late: the inference API runs this module with ``mlflow-skinny``.
+"""
+
+import json
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import requests
+from pydantic import BaseModel, ConfigDict, Field
+
+from pipeline.bundle import bundle_digest
+from pipeline.errors import RegistryError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+CHAMPION = "champion"
+CHALLENGER = "challenger"
+PRODUCTION = "Production"
+ARCHIVED = "Archived"
+BUNDLE_FOLDER = "serving"
+
+# Left alone, the client retries for four minutes before it says that the server is down.
+_CLIENT_DEFAULTS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+
+
+class VersionInfo(BaseModel):
+    """One registered version of a model."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    version: int
+    run_id: str
+    aliases: list[str] = Field(default_factory=list)
+    stage: str = "None"
+    tags: dict[str, str] = Field(default_factory=dict)
+    metrics: dict[str, float] = Field(default_factory=dict)
+    created_at: datetime
+
+    @property
+    def is_champion(self) -> bool:
+        return CHAMPION in self.aliases
+
+    @property
+    def previous_champion(self) -> int | None:
+        """The version that was champion when this one took over; a roll back returns to it."""
+        value = self.tags.get("previous_champion", "")
+        return int(value) if value.isdecimal() else None
+
+
+class Registry:
+    """The registered models of one MLflow server.
+
+    Every method raises `RegistryError`, with a message that says what to check, when the server cannot be used
+    or does not hold what was asked for.
+
+    Parameters
+    ----------
+    tracking_uri : ``http://…`` of the MLflow server, or ``sqlite:///…`` for a store in a file.
+    """
+
+    def __init__(self, tracking_uri: str) -> None:
+        self.tracking_uri = tracking_uri
+        for name, value in _CLIENT_DEFAULTS.items():
+            os.environ.setdefault(name, value)
+
+    @cached_property
+    def _client(self) -> "MlflowClient":
+        from mlflow import MlflowClient
+
+        return MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.tracking_uri)
+
+    # ---- reading -------------------------------------------------------------------------------------------------
+
+    def models(self) -> list[str]:
+        """Names of the registered models, in alphabetical order."""
+        names: list[str] = []
+        token: str | None = None
+        with self._explained("list the registered models"):
+            while token is None or token:
+                page = self._client.search_registered_models(max_results=100, page_token=token)
+                names += [model.name for model in page]
+                token = page.token or ""
+        return sorted(names)
+
+    def versions(self, name: str) -> list[VersionInfo]:
+        """All versions of a model, the newest first; empty when the model is not registered."""
+        with self._explained(f"list the versions of {name}"):
+            aliases = self._aliases(name)
+            if aliases is None:
+                return []
+            found = self._client.search_model_versions(f"name='{name}'")
+        versions = [_version_info(version, aliases) for version in found]
+        return sorted(versions, key=lambda version: version.version, reverse=True)
+
+    def champion(self, name: str) -> VersionInfo | None:
+        """The version in production, or None when there is none yet."""
+        # An unknown alias of a known model is an "invalid parameter" to MLflow.
+        absent = _Tolerate("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+        with self._explained(f"find the champion of {name}"), absent:
+            version = self._client.get_model_version_by_alias(name, CHAMPION)
+            return _version_info(version, dict.fromkeys(version.aliases, int(version.version)))
+        return None
+
+    def resolve(self, name: str, reference: int | str) -> VersionInfo:
+        """Find a version by its number or by an alias (``champion``, ``challenger``)."""
+        wanted = str(reference)
+        versions = self.versions(name)
+        for version in versions:
+            if wanted == str(version.version) or wanted in version.aliases:
+                return version
+        if not versions:
+            raise RegistryError(f"there is no model {name!r} in {self.tracking_uri}; {self._known_models()}")
+        numbers = ", ".join(str(version.version) for version in reversed(versions))
+        aliases = ", ".join(sorted(alias for version in versions for alias in version.aliases)) or "none"
+        kind = "version" if wanted.isdecimal() else "alias"
+        raise RegistryError(f"model {name!r} has no {kind} {wanted!r}; versions: {numbers}; aliases: {aliases}")
+
+    def previous_champion(self, name: str) -> VersionInfo | None:
+        """The version that a roll back returns to, or None when the champion replaced none."""
+        champion = self.champion(name)
+        if champion is None or champion.previous_champion is None:
+            return None
+        return self.resolve(name, champion.previous_champion)
+
+    def download_bundle(self, version: VersionInfo, folder: Path) -> Path:
+        """Fetch the serving bundle of a version.
+
+        The folder appears complete or not at all, and only after its digest matched the one that was registered.
+
+        Parameters
+        ----------
+        folder : where to put the bundle; replaced when it exists.
+
+        Returns
+        -------
+        Path
+            `folder`.
+        """
+        label = f"version {version.version} of {version.name}"
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
+            with self._explained(f"download the serving bundle of {label}"):
+                self._client.download_artifacts(version.run_id, BUNDLE_FOLDER, dst_path=scratch)
+            downloaded = Path(scratch) / BUNDLE_FOLDER
+            if not downloaded.is_dir() or not any(downloaded.iterdir()):
+                raise RegistryError(f"{label} has no serving bundle: its artifacts in MLflow are gone")
+            expected, found = version.tags.get("serving_digest"), bundle_digest(downloaded)
+            if expected is not None and expected != found:
+                raise RegistryError(f"the serving bundle of {label} is damaged: digest {found}, registered {expected}")
+            if folder.exists():
+                shutil.rmtree(folder)
+            downloaded.replace(folder)
+        return folder
+
+    # ---- writing -------------------------------------------------------------------------------------------------
+
+    def register(
+        self,
+        name: str,
+        run_id: str,
+        model_uri: str,
+        tags: Mapping[str, str],
+        metrics: Mapping[str, float] | None = None,
+    ) -> VersionInfo:
+        """Register the model of a run as a new version and make it the challenger.
+
+        Registering the same run again returns the version it already has, so a task may be retried.
+        """
+        with self._explained(f"register the model of run {run_id} as {name}"):
+            if self._aliases(name) is None:
+                # Another process may register its first version at this very moment.
+                with _Tolerate("RESOURCE_ALREADY_EXISTS"):
+                    self._client.create_registered_model(name)
+            version = next((known for known in self.versions(name) if known.run_id == run_id), None)
+            if version is None:
+                all_tags = dict(tags) | {"metrics": json.dumps(dict(metrics or {}), sort_keys=True)}
+                created = self._client.create_model_version(name, source=model_uri, run_id=run_id, tags=all_tags)
+                version = _version_info(created, {})
+            if not version.is_champion:
+                self._client.set_registered_model_alias(name, CHALLENGER, str(version.version))
+        return self.resolve(name, version.version)
+
+    def promote(self, name: str, version: int, *, remember: bool = True) -> VersionInfo:
+        """Make a version the champion: stage ``Production`` first, alias ``champion`` last.
+
+        Safe to repeat after a crash anywhere inside.
+
+        Parameters
+        ----------
+        remember : whether a later roll back returns to the champion that is replaced now. A roll back itself does
+            not remember, so that a second one goes one step further back.
+        """
+        target = self.resolve(name, version)
+        self._require_bundle(target)
+        champion = self.champion(name)
+        with self._explained(f"promote version {version} of {name}"):
+            if remember and champion is not None and champion.version != version:
+                self.tag(target, {"previous_champion": str(champion.version)})
+            self._set_production(name, version)
+            self._client.set_registered_model_alias(name, CHAMPION, str(version))
+            if CHALLENGER in target.aliases:
+                self._client.delete_registered_model_alias(name, CHALLENGER)
+        return self.resolve(name, version)
+
+    def repair(self, name: str) -> bool:
+        """Make stage ``Production`` agree with the alias ``champion``, which is what serving follows.
+
+        A version in ``Production`` where no alias exists (a first promotion cut short, or a stage set by hand in
+        MLflow) becomes the champion.
+
+        Returns
+        -------
+        bool
+            Whether anything had to be repaired.
+        """
+        versions = self.versions(name)
+        staged = [version for version in versions if version.stage == PRODUCTION]
+        champion = next((version for version in versions if version.is_champion), staged[0] if staged else None)
+        if champion is None or (champion.is_champion and staged == [champion]):
+            return False
+        with self._explained(f"repair the stages of {name}"):
+            self._set_production(name, champion.version)
+            self._client.set_registered_model_alias(name, CHAMPION, str(champion.version))
+        return True
+
+    def tag(self, version: VersionInfo, tags: Mapping[str, str]) -> None:
+        """Set tags of a version."""
+        with self._explained(f"tag version {version.version} of {version.name}"):
+            for key, value in tags.items():
+                self._client.set_model_version_tag(version.name, str(version.version), key, value)
+
+    def log_document(self, version: VersionInfo, document: Mapping[str, Any], path: str) -> None:
+        """Store a JSON document with the run of a version."""
+        with self._explained(f"store {path} of version {version.version} of {version.name}"):
+            self._client.log_dict(version.run_id, dict(document), path)
+
+    # ---- helpers -------------------------------------------------------------------------------------------------
+
+    def _aliases(self, name: str) -> dict[str, int] | None:
+        """Alias → version of a model; None when there is no such model."""
+        with _Tolerate("RESOURCE_DOES_NOT_EXIST"):
+            aliases = self._client.get_registered_model(name).aliases
+            return {alias: int(version) for alias, version in aliases.items()}
+        return None
+
+    def _set_production(self, name: str, version: int) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # stages are deprecated, and still what MLflow's tools show
+            self._client.transition_model_version_stage(name, str(version), PRODUCTION, archive_existing_versions=True)
+            # Two promotions at once may each miss the other's version.
+            for other in self.versions(name):
+                if other.stage == PRODUCTION and other.version != version:
+                    self._client.transition_model_version_stage(name, str(other.version), ARCHIVED)
+
+    def _require_bundle(self, version: VersionInfo) -> None:
+        label = f"version {version.version} of {version.name}"
+        with self._explained(f"look for the serving bundle of {label}"):
+            files = self._client.list_artifacts(version.run_id, BUNDLE_FOLDER)
+        if not files:
+            raise RegistryError(f"{label} has no serving bundle: its artifacts in MLflow are gone; nothing was changed")
+
+    def _known_models(self) -> str:
+        return "registered: " + (", ".join(self.models()) or "none yet (train one with `mlops train`)")
+
+    @contextmanager
+    def _explained(self, what: str) -> Iterator[None]:
+        """Turn what MLflow raises into a `RegistryError` that names the server and what to check."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            yield
+        except (MlflowException, requests.RequestException, OSError) as error:
+            text = str(error).splitlines()[0] if str(error) else type(error).__name__
+            advice = ""
+            if "Max retries exceeded" in text or isinstance(error, requests.ConnectionError | requests.Timeout):
+                text = "it does not answer"
+                advice = ": check that the MLflow server runs and that MLFLOW_TRACKING_URI names it"
+            elif "Invalid Host" in str(error):
+                advice = " (start the MLflow server with this host in --allowed-hosts)"
+            raise RegistryError(f"cannot {what} in MLflow at {self.tracking_uri}: {text}{advice}") from error
+
+
+class _Tolerate:
+    """Leave the block quietly when MLflow answers with one of these error codes."""
+
+    def __init__(self, *error_codes: str) -> None:
+        self._error_codes = error_codes
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
+        return getattr(error, "error_code", None) in self._error_codes
+
+
+def _version_info(version: Any, aliases: Mapping[str, int]) -> VersionInfo:
+    number = int(version.version)
+    tags = {key: value for key, value in version.tags.items() if key != "metrics"}
+    return VersionInfo(
+        name=version.name,
+        version=number,
+        run_id=version.run_id,
+        aliases=sorted(alias for alias, target in aliases.items() if target == number),
+        stage=version.current_stage,
+        tags=tags,
+        metrics=json.loads(version.tags.get("metrics", "{}")),
+        created_at=datetime.fromtimestamp(version.creation_timestamp / 1000, UTC),
+    )
