@@ -46,6 +46,7 @@ def client(uri: str, tmp_path: Path) -> MlflowClient:
 def register(registry: Registry, client: MlflowClient, tmp_path: Path, **tags: str) -> VersionInfo:
     """Register a run whose bundle holds nothing but its own name."""
     experiment = client.get_experiment_by_name(NAME)
+    assert experiment is not None
     run = client.create_run(experiment.experiment_id)
     folder = tmp_path / run.info.run_id / "serving"
     folder.mkdir(parents=True)
@@ -67,7 +68,7 @@ def in_production(registry: Registry) -> list[int]:
 
 def champion(registry: Registry) -> int | None:
     found = registry.champion(NAME)
-    return found and found.version
+    return None if found is None else found.version
 
 
 class Crash(BaseException):
@@ -93,7 +94,8 @@ def test_registering_a_run_twice_gives_one_version(registry: Registry, three: li
     assert len(registry.versions(NAME)) == 3
 
 
-def test_there_is_no_champion_before_a_promotion(registry: Registry, three: list[VersionInfo]) -> None:
+@pytest.mark.usefixtures("three")
+def test_there_is_no_champion_before_a_promotion(registry: Registry) -> None:
     assert registry.champion("unheard_of") is None
     assert registry.champion(NAME) is None
     assert registry.previous_champion(NAME) is None
@@ -187,7 +189,7 @@ def test_unknown_names_are_answered_with_the_known_ones(registry: Registry) -> N
         registry.promote(NAME, 7)
     with pytest.raises(RegistryError, match="has no alias 'best'"):
         registry.resolve(NAME, "best")
-    with pytest.raises(RegistryError, match="no model 'mammoths' .* registered: penguins"):
+    with pytest.raises(RegistryError, match=r"no model 'mammoths' .* registered: penguins"):
         registry.resolve("mammoths", 1)
     assert champion(registry) == 1
 
