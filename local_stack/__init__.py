@@ -1,0 +1,1 @@
+"""The whole product as plain processes on one machine: ``make local`` and ``make demo``."""

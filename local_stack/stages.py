@@ -1,0 +1,119 @@
+"""Watching the loop from outside: what warehouse, Airflow and inference API say has happened since the last look."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from local_stack.airflow_client import AirflowClient, failure_reason
+from pipeline.use_case import UseCase
+from pipeline.warehouse import Warehouse
+
+
+class Batches:
+    """Deliveries as they reach the ledger."""
+
+    def __init__(self, use_case: UseCase, warehouse: Warehouse) -> None:
+        self.use_case, self.warehouse = use_case, warehouse
+        self._seen: set[int] = set()
+
+    def news(self) -> Iterator[str]:
+        for entry in self.warehouse.ledger(self.use_case.name):
+            if entry.id in self._seen:
+                continue
+            first = "first batch stored" if not self._seen else f"batch {entry.batch_number} stored"
+            self._seen.add(entry.id)
+            yield (
+                f"{first}: {entry.delivered} rows = {entry.accepted} new"
+                f" + {entry.duplicate} known + {entry.quarantined} quarantined"
+            )
+
+
+class Promotions:
+    """Promotions, rejections and roll backs as they are recorded."""
+
+    def __init__(self, use_case: UseCase, warehouse: Warehouse) -> None:
+        self.use_case, self.warehouse = use_case, warehouse
+        self._seen = 0
+
+    def news(self) -> Iterator[str]:
+        history = sorted(self.warehouse.promotion_history(self.use_case.name), key=lambda record: record.id)
+        for record in history[self._seen :]:
+            if record.action == "promote":
+                yield f"version {record.to_version} promoted"
+            else:
+                yield f"{record.action}: {record.reason}"
+        self._seen = len(history)
+
+
+class Trainings:
+    """Training runs of Airflow that have decided to train."""
+
+    def __init__(self, use_case: UseCase, airflow: AirflowClient) -> None:
+        self.use_case, self.airflow = use_case, airflow
+        self._seen: set[str] = set()
+
+    def news(self) -> Iterator[str]:
+        for run in self.airflow.dag_runs(f"train_{self.use_case.name}", state="running"):
+            if run["dag_run_id"] in self._seen:
+                continue
+            states = {task["task_id"]: task["state"] for task in self.airflow.task_instances(run)}
+            if states.get("search") in ("queued", "running", "success"):
+                self._seen.add(run["dag_run_id"])
+                yield f"training ({self.use_case.training.search.strategy} search) …"
+
+
+class Failures:
+    """DAG runs that failed, each with the first task that did and its reason."""
+
+    def __init__(self, airflow: AirflowClient, logs: Path) -> None:
+        self.airflow, self.logs = airflow, logs
+        self._seen: set[tuple[str, str]] = set()
+
+    def news(self) -> Iterator[tuple[str, str]]:
+        """Pairs of DAG id and reason."""
+        for run in self.airflow.dag_runs(state="failed"):
+            key = (run["dag_id"], run["dag_run_id"])
+            if key in self._seen:
+                continue
+            self._seen.add(key)
+            failed = [task for task in self.airflow.task_instances(run) if task["state"] == "failed"]
+            if failed:
+                yield run["dag_id"], f"task {failed[0]['task_id']}: {failure_reason(self.logs, failed[0])}"
+            else:
+                yield run["dag_id"], "the run failed without a failed task (time-out?)"
+
+
+class Predictions:
+    """A real prediction over HTTP by each version that comes to be served."""
+
+    def __init__(self, use_case: UseCase, api: str, *, is_default: bool) -> None:
+        self.use_case, self.api, self.is_default = use_case, api, is_default
+        self._answered: int | None = None
+
+    def news(self) -> Iterator[str]:
+        name = self.use_case.name
+        model = requests.get(f"{self.api}/models/{name}", timeout=5)
+        version = model.json().get("champion_version") if model.ok else None
+        if version is None or version == self._answered:
+            return
+        record: dict[str, Any] = model.json()["input_example"]
+        path = "/predict" if self.is_default else f"/models/{name}/predict"
+        reply = requests.post(f"{self.api}{path}", json=record, timeout=10)
+        if not reply.ok:
+            yield f"POST {path} answered {reply.status_code}: {reply.text[:300]}"
+            return
+        answer = reply.json()
+        first = "first prediction" if self._answered is None else "prediction"
+        self._answered = answer["model_version"]
+        yield (
+            f"{first}, by version {answer['model_version']}\n"
+            f"    POST {self.api}{path}\n    {json.dumps(record, ensure_ascii=False)}\n"
+            f"    → {json.dumps(answer, ensure_ascii=False)}"
+        )
+
+    @property
+    def answered(self) -> bool:
+        return self._answered is not None
