@@ -175,12 +175,10 @@ def read_settings(environ: Mapping[str, str], dotenv: Path) -> dict[str, str]:
     """
     shared = {name: value for name, value in dotenv_values(dotenv).items() if value}
     chosen = {name: value for name, value in environ.items() if value and shared.get(name) != value}
-    known = {*shared, *LOCAL_DEFAULTS, "SOURCE_URL", "COVERTYPE_CSV"}
+    known = {*shared, *LOCAL_DEFAULTS, "SOURCE_URL"}
     settings = shared | LOCAL_DEFAULTS | {name: value for name, value in chosen.items() if name in known}
     if "SOURCE_URL" not in chosen:
         settings.pop("SOURCE_URL", None)
-    if settings.get("COVERTYPE_CSV"):
-        settings["COVERTYPE_CSV"] = str(Path(settings["COVERTYPE_CSV"]).expanduser().resolve())
     return settings
 
 

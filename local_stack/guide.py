@@ -21,6 +21,7 @@ from pipeline.warehouse import open_warehouse
 
 TICK_SECONDS = 0.5
 News = TypeVar("News")
+Watcher = Batches | Trainings | Promotions | Predictions
 # Not (yet) answering; the next look may succeed.
 PASSING = (requests.RequestException, PipelineError, SQLAlchemyError)
 
@@ -44,11 +45,16 @@ class Guide:
         warehouse = open_warehouse(self.settings)
         api = self.settings.inference_api_url
         self.predictions: dict[str, Predictions] = {}
-        self.watchers: list[tuple[str, Batches | Trainings | Promotions | Predictions]] = []
+        self.watchers: list[tuple[str, Watcher]] = []
         for name, use_case in load_use_cases(self.settings.use_cases_dir).items():
             self.predictions[name] = Predictions(use_case, api, is_default=name == self.default)
-            trail = [Batches(use_case, warehouse), Trainings(use_case, self.airflow), Promotions(use_case, warehouse)]
-            self.watchers += [(name, watcher) for watcher in [*trail, self.predictions[name]]]
+            trail: list[Watcher] = [
+                Batches(use_case, warehouse),
+                Trainings(use_case, self.airflow),
+                Promotions(use_case, warehouse),
+                self.predictions[name],
+            ]
+            self.watchers += [(name, watcher) for watcher in trail]
 
     def say(self, text: str) -> None:
         print(f"{time.monotonic() - self.started:5.0f} s  {text}", flush=True)

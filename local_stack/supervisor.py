@@ -45,6 +45,7 @@ class Supervisor(Manager):
         logs.mkdir(parents=True, exist_ok=True)
         self.printer = LogPrinter(logs)
         super().__init__(self.printer)
+        self._processes: dict[str, Any] = {}
         self.first_stopped: str | None = None
         self.interrupted = False
 
@@ -65,8 +66,9 @@ class Supervisor(Manager):
         super().terminate()
 
     def _killall(self, force: bool = False) -> None:
-        started = {name: process for name, process in self._processes.items() if "pid" in process}
-        everything, self._processes = self._processes, started
+        # Honcho would look for the process id of one that has not been started yet.
+        everything: dict[str, Any] = self._processes
+        self._processes = {name: process for name, process in everything.items() if "pid" in process}
         try:
             super()._killall(force)
         finally:
@@ -79,11 +81,8 @@ def _as_terminate(_signal: int, _frame: FrameType | None) -> None:
 
 def stack_processes(stack_id: str) -> list[psutil.Process]:
     """Every process of the stack, however far from the launcher it was started."""
-    found = []
-    for process in psutil.process_iter():
-        if process.pid != os.getpid() and _environment(process).get("MLOPS_STACK_ID") == stack_id:
-            found.append(process)
-    return found
+    others = (process for process in psutil.process_iter() if process.pid != os.getpid())
+    return [process for process in others if _environment(process).get("MLOPS_STACK_ID") == stack_id]
 
 
 def _environment(process: psutil.Process) -> dict[str, Any]:

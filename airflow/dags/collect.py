@@ -5,6 +5,10 @@ from typing import Any
 
 from airflow.sdk import DAG, AssetAlias, dag, task
 from airflow.sdk.exceptions import AirflowSkipException
+
+from pipeline.errors import SourceExhausted
+from pipeline.settings import PipelineSettings, load_settings
+from pipeline.use_case import UseCase
 from wiring import (
     START,
     default_arguments,
@@ -16,10 +20,6 @@ from wiring import (
     use_cases,
 )
 
-from pipeline.errors import SourceExhausted
-from pipeline.settings import PipelineSettings, load_settings
-from pipeline.use_case import UseCase
-
 DOC = """
 ## Collect {title}
 
@@ -27,7 +27,7 @@ Asks the external batch API for the next sample at `{path}` and stores it exactl
 
 | task | does | hands on |
 |---|---|---|
-| `poll` | archives the raw reply in the lake before anything else; adds what an earlier crash left unstored | lake URIs |
+| `poll` | archives the raw reply in the lake before anything else; adds what a crash left unstored | lake URIs |
 | `validate` | splits the rows into accepted and quarantined, a reason per field | lake URIs |
 | `store` | writes rows, quarantine and ledger entry in one transaction | counts |
 

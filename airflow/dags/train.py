@@ -5,6 +5,9 @@ from typing import Any
 
 from airflow.sdk import DAG, Param, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
+
+from pipeline.settings import PipelineSettings, load_settings
+from pipeline.use_case import UseCase
 from wiring import (
     START,
     default_arguments,
@@ -15,9 +18,6 @@ from wiring import (
     task_outcome,
     use_cases,
 )
-
-from pipeline.settings import PipelineSettings, load_settings
-from pipeline.use_case import UseCase
 
 DOC = """
 ## Train {title}
@@ -118,7 +118,7 @@ def make_dag(use_case: UseCase) -> DAG:
             from pipeline import retraining
 
             with task_outcome():
-                promoted = retraining.promote(use_case, open_warehouse(), open_registry(), version, decision)
+                promoted = retraining.promote(use_case, open_data_warehouse(), open_registry(), version, decision)
             if not promoted:
                 raise AirflowSkipException("the champion stays: " + "; ".join(decision["reasons"]))
             return version
