@@ -108,7 +108,7 @@ def _parity(share: float | None) -> Check:
     detail = (
         "the exported model was not compared with scikit-learn"
         if share is None
-        else f"exported model and scikit-learn disagree on {share:.3%} of the held-out rows (limit {MAX_LABEL_FLIPS:.1%})"
+        else f"exported model and scikit-learn disagree on {share:.3%} of held-out rows (limit {MAX_LABEL_FLIPS:.1%})"
     )
     passed = share is not None and share <= MAX_LABEL_FLIPS
     return Check(name="parity", passed=passed, detail=detail, value=share, limit=MAX_LABEL_FLIPS)
