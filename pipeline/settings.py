@@ -4,12 +4,13 @@ A value comes from the environment; a secret ``NAME`` may also come from the fil
 as Docker and Kubernetes mount them. The root ``.env`` holds the defaults for development.
 """
 
+import math
 import os
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from pipeline.errors import ConfigurationError
@@ -111,6 +112,38 @@ class ExternalDataApiSettings(ServiceSettings):
     source_state_dir: Path = Path("data/source")
     source_download: bool = Field(default=False, description="fetch the real covertype rows from the network")
     source_rows: int = Field(default=58_100, ge=100, description="rows drawn by the generator of each use case")
+    source_shuffle: bool = Field(
+        default=True, description="deal the rows of a file into batches at random; false keeps the file's order"
+    )
+    use_case_csv: dict[str, Path] = Field(default={}, description="<NAME>_CSV: file to serve for a use case")
+    use_case_sample_share: dict[str, float] = Field(
+        default={}, description="<NAME>_SAMPLE_SHARE: share of the batch that one call returns, for one use case"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_settings_per_use_case(cls, values: dict[str, Any]) -> dict[str, Any]:
+        # Not fields of their own: a new use case is a new YAML file and no code.
+        environment = {name.upper(): value.strip() for name, value in os.environ.items() if value.strip()}
+        for field, suffix in (("use_case_csv", "_CSV"), ("use_case_sample_share", "_SAMPLE_SHARE")):
+            found = {
+                name.removesuffix(suffix).lower(): value for name, value in environment.items() if name.endswith(suffix)
+            }
+            values[field] = {**found, **values.get(field, {})}
+        return values
+
+    @field_validator("use_case_sample_share", mode="before")
+    @classmethod
+    def _check_sample_shares(cls, values: dict[str, Any]) -> dict[str, float]:
+        shares = {}
+        for name, value in values.items():
+            try:
+                shares[name] = float(value)
+            except ValueError:
+                shares[name] = math.nan
+            if not 0 < shares[name] <= 1:
+                raise ValueError(f"{name.upper()}_SAMPLE_SHARE must be above 0 and at most 1 (found {value!r})")
+        return shares
 
 
 class UiSettings(ServiceSettings):
