@@ -1,0 +1,198 @@
+"""What a training run writes to MLflow, in as few requests as it takes."""
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.models.signature import ModelSignature
+from mlflow.types import ColSpec, DataType, Schema
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
+from sklearn.base import BaseEstimator
+
+from pipeline.dataset import Snapshot
+from pipeline.errors import RegistryError
+from pipeline.estimators import TRUSTED_TYPES
+from pipeline.search import CandidateResult
+from pipeline.use_case import UseCase
+
+# What reading the model back takes; named here because having MLflow find out takes seconds.
+MODEL_REQUIREMENTS = [f"{name}=={version(name)}" for name in ("scikit-learn", "lightgbm", "numpy", "pandas", "skops")]
+
+MODEL_NAME = "model"
+# Tag of a run that says where its model is: MLflow keeps models apart from a run's artifacts.
+MODEL_URI_TAG = "model_uri"
+
+
+@contextmanager
+def explained(tracking_uri: str) -> Iterator[None]:
+    """Turn a failure of MLflow into an error that says what to check."""
+    try:
+        yield
+    except MlflowException as error:
+        raise RegistryError(f"MLflow at {tracking_uri} cannot be used, is it running? {error}") from error
+
+
+def open_client(tracking_uri: str) -> MlflowClient:
+    """A client that gives up on a dead server within seconds, not minutes."""
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "60")
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+
+
+def experiment_id(client: MlflowClient, name: str) -> str:
+    """Id of the experiment of a use case, made if there is none; safe when two runs make it at once."""
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        try:
+            return str(client.create_experiment(name))
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            found = client.get_experiment_by_name(name)
+    return str(found.experiment_id)
+
+
+@contextmanager
+def training_run(client: MlflowClient, use_case: UseCase, snapshot: Snapshot) -> Iterator[str]:
+    """A run of the use case's experiment; it ends as FAILED, with the reason as a tag, when the block raises."""
+    tags = {
+        MLFLOW_RUN_NAME: f"{use_case.name} {snapshot.digest[:8]}",
+        "use_case": use_case.name,
+        "task": use_case.task,
+        "git_sha": git_sha(),
+        "dataset_digest": snapshot.digest,
+        "dataset_uri": snapshot.uri,
+        "batch_ids": ",".join(snapshot.batch_ids)[:5000],
+    }
+    run_id = client.create_run(experiment_id(client, use_case.name), tags=tags).info.run_id
+    try:
+        yield run_id
+    except BaseException as error:
+        client.set_tag(run_id, "failure", str(error)[:5000])
+        client.set_terminated(run_id, "FAILED")
+        raise
+    client.set_terminated(run_id, "FINISHED")
+
+
+def log_dataset(client: MlflowClient, run_id: str, snapshot: Snapshot) -> None:
+    """Record which rows trained and which judge the model."""
+    inputs = []
+    for context, rows in (("training", snapshot.train_rows), ("holdout", snapshot.holdout_rows)):
+        dataset = Dataset(
+            name=f"{snapshot.use_case}_{context}",
+            digest=snapshot.digest[:36],
+            source_type="lake",
+            source=f'{{"uri": "{snapshot.uri}"}}',
+            profile=f'{{"num_rows": {rows}}}',
+        )
+        inputs.append(DatasetInput(dataset, [InputTag("mlflow.data.context", context)]))
+    client.log_inputs(run_id, datasets=inputs)
+
+
+def log_values(
+    client: MlflowClient,
+    run_id: str,
+    metrics: Mapping[str, float],
+    params: Mapping[str, Any] | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> None:
+    """Log metrics, parameters and tags in one request."""
+    now = int(time.time() * 1000)
+    client.log_batch(
+        run_id,
+        metrics=[Metric(key, float(value), now, 0) for key, value in metrics.items()],
+        params=[Param(key, str(value)) for key, value in (params or {}).items()],
+        tags=[RunTag(key, value) for key, value in (tags or {}).items()],
+    )
+
+
+def log_candidates(client: MlflowClient, parent_id: str, use_case: UseCase, results: Sequence[CandidateResult]) -> None:
+    """One nested run per candidate, three requests each."""
+    metric = use_case.training.metric
+    experiment = client.get_run(parent_id).info.experiment_id
+    for rank, result in enumerate(results, start=1):
+        tags = {MLFLOW_PARENT_RUN_ID: parent_id, MLFLOW_RUN_NAME: str(result.candidate)[:250], "rank": str(rank)}
+        run_id = client.create_run(experiment, tags=tags).info.run_id
+        scores = {f"cv_{metric}_fold_{index}": score for index, score in enumerate(result.scores, start=1)}
+        summary = {f"cv_{metric}": result.mean, f"cv_{metric}_std": result.std, "fit_seconds": result.seconds}
+        params = {"estimator": result.candidate.estimator, **result.candidate.parameters}
+        log_values(client, run_id, {**summary, **scores}, params)
+        client.set_terminated(run_id, "FINISHED")
+
+
+def log_model(
+    client: MlflowClient, run_id: str, use_case: UseCase, model: BaseEstimator, example: pd.DataFrame, tracking_uri: str
+) -> str:
+    """Save the model with skops (no pickle), its signature and an input example; returns its URI."""
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(tracking_uri)
+    try:
+        with mlflow.start_run(run_id=run_id):
+            info = mlflow.sklearn.log_model(
+                model,
+                name=MODEL_NAME,
+                signature=signature(use_case),
+                input_example=example,
+                pip_requirements=MODEL_REQUIREMENTS,
+                serialization_format="skops",
+                skops_trusted_types=TRUSTED_TYPES,
+            )
+    finally:
+        mlflow.set_tracking_uri(before)
+    uri = str(info.model_uri)
+    client.set_tag(run_id, MODEL_URI_TAG, uri)
+    return uri
+
+
+def load_model(client: MlflowClient, run_id: str, tracking_uri: str) -> BaseEstimator:
+    """The model that a run logged.
+
+    Raises
+    ------
+    RegistryError
+        The run logged none, or MLflow cannot hand it out.
+    """
+    with explained(tracking_uri):
+        uri = client.get_run(run_id).data.tags.get(MODEL_URI_TAG)
+        if uri is None:
+            raise RegistryError(f"run {run_id} has no model: its search did not finish; train again")
+        before = mlflow.get_tracking_uri()
+        mlflow.set_tracking_uri(tracking_uri)
+        try:
+            return mlflow.sklearn.load_model(uri)
+        finally:
+            mlflow.set_tracking_uri(before)
+
+
+def signature(use_case: UseCase) -> ModelSignature:
+    """Raw feature columns in (numbers and days as double), the target out."""
+    inputs = [
+        ColSpec(DataType.double if column.is_numeric else DataType.string, column.name, required=not column.nullable)
+        for column in use_case.features
+    ]
+    output = DataType.string if use_case.task == "classification" else DataType.double
+    return ModelSignature(inputs=Schema(inputs), outputs=Schema([ColSpec(output, use_case.target.name)]))
+
+
+def git_sha() -> str:
+    """Commit of the code: ``GIT_SHA`` in an image, else what git says, else "unknown"."""
+    if sha := os.environ.get("GIT_SHA"):
+        return sha
+    try:
+        command = ["git", "rev-parse", "HEAD"]
+        folder = Path(__file__).resolve().parent
+        return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, timeout=5).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
