@@ -39,7 +39,7 @@ TO_FIRE_MEAN = np.array([2060, 2200, 900, 856, 1550, 1050, 2240])
 # This is what a model can learn beyond the average of a cover type.
 STANDS_PER_COVER_TYPE = 12
 SOILS_PER_STAND = 4
-BETWEEN_STANDS, WITHIN_STAND = 0.8, 0.4  # shares of the elevation's deviation (they add up as squares)
+BETWEEN_STANDS, WITHIN_STAND = 0.8, 0.4  # times the deviation above; heights above the water add the rest
 # Shapes of the gamma distributions of slopes and distances: the larger, the closer to their mean.
 SLOPE_SHAPE, TO_WATER_SHAPE, STAND_DISTANCE_SHAPE, CELL_DISTANCE_SHAPE = 4.0, 1.4, 3.0, 12.0
 # Weights of the soil types a cover type mostly stands on.
@@ -57,8 +57,8 @@ SOIL_WEIGHTS = (
     {"C8771": 30, "C8772": 29, "C8776": 13, "C8703": 5, "C7745": 4, "C7202": 4, "C7756": 4, "C7757": 4, "C8708": 2,
      "C7755": 1},
 )  # fmt: skip
-# Each declared soil type occurs, if rarely: the rest of the weight is spread over all of them.
-SPREAD_SHARE = 0.03
+# Every area and soil type occurs, if rarely: so many cells have another area or soil than their stand.
+STRAY_SHARE = 0.04
 SOILS = (
     "C2702", "C2703", "C2704", "C2705", "C2706", "C2717", "C3501", "C3502", "C4201", "C4703", "C4704", "C4744", "C4758",
     "C5101", "C5151", "C6101", "C6102", "C6731", "C7101", "C7102", "C7103", "C7201", "C7202", "C7700", "C7701", "C7702",
@@ -80,7 +80,9 @@ def covertype_columns(rows: int, rng: np.random.Generator) -> dict[str, list[str
     stand_fire = _gamma(TO_FIRE_MEAN[stand_kind], STAND_DISTANCE_SHAPE, rng)
 
     stand = rng.integers(0, len(stand_kind), rows)
-    kind, area = stand_kind[stand], stand_area[stand]
+    kind = stand_kind[stand]
+    strays = rng.random(rows) < STRAY_SHARE
+    area = np.where(strays, _choose(AREA_SHARES[kind], rng), stand_area[stand])
     soil = _choose(stand_soils[stand], rng)
     slope = _gamma(SLOPE_MEAN[kind], SLOPE_SHAPE, rng).clip(0, 60)
     aspect = rng.uniform(0, 360, rows)
@@ -126,7 +128,7 @@ def _soil_shares(stand_kind: np.ndarray, rng: np.random.Generator) -> np.ndarray
         usual = weights[kind] / weights[kind].sum()
         found = rng.choice(len(SOILS), SOILS_PER_STAND, replace=False, p=usual)
         shares[stand, found] = usual[found] / usual[found].sum()
-    return (1 - SPREAD_SHARE) * shares + SPREAD_SHARE / len(SOILS)
+    return (1 - STRAY_SHARE) * shares + STRAY_SHARE / len(SOILS)
 
 
 def _gamma(mean: np.ndarray, shape: float, rng: np.random.Generator) -> np.ndarray:
