@@ -48,9 +48,7 @@ def build_features(use_case: UseCase) -> Pipeline:
         ("text", TargetEncoder(target_type=target_type, random_state=use_case.training.seed), text),
     ]
     columns = ColumnTransformer([part for part in parts if part[2]], sparse_threshold=0.0)
-    return Pipeline(
-        [("columns", columns), ("float32", FunctionTransformer(np.asarray, kw_args={"dtype": "float32"}))]
-    )
+    return Pipeline([("columns", columns), ("float32", FunctionTransformer(np.asarray, kw_args={"dtype": "float32"}))])
 
 
 def build_pipeline(use_case: UseCase, estimator: BaseEstimator) -> BaseEstimator:

@@ -15,7 +15,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.models.signature import ModelSignature
-from mlflow.types import ColSpec, DataType, Schema
+from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 from sklearn.base import BaseEstimator
 
@@ -53,15 +53,15 @@ def open_client(tracking_uri: str) -> MlflowClient:
 
 def experiment_id(client: MlflowClient, name: str) -> str:
     """Id of the experiment of a use case, made if there is none; safe when two runs make it at once."""
-    found = client.get_experiment_by_name(name)
-    if found is None:
-        try:
-            return str(client.create_experiment(name))
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
-            found = client.get_experiment_by_name(name)
-    return str(found.experiment_id)
+    if found := client.get_experiment_by_name(name):
+        return str(found.experiment_id)
+    try:
+        return str(client.create_experiment(name))
+    except MlflowException as error:
+        found = client.get_experiment_by_name(name)
+        if found is None:
+            raise error
+        return str(found.experiment_id)
 
 
 @contextmanager
@@ -178,7 +178,7 @@ def load_model(client: MlflowClient, run_id: str, tracking_uri: str) -> BaseEsti
 
 def signature(use_case: UseCase) -> ModelSignature:
     """Raw feature columns in (numbers and days as double), the target out."""
-    inputs = [
+    inputs: list[ColSpec | TensorSpec] = [
         ColSpec(DataType.double if column.is_numeric else DataType.string, column.name, required=not column.nullable)
         for column in use_case.features
     ]
