@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         local.mkdir(exist_ok=True)
     folder = options.folder or (Path(tempfile.mkdtemp(prefix="demo-", dir=local)) if demo else local)
     try:
-        configuration = configure(folder.resolve(), free_ports=demo or options.free_ports)
+        configuration = configure(folder.resolve(), free_ports=demo or options.free_ports, stack_id=options.stack_id)
         code = run(configuration, ["--until-prediction", str(options.timeout)] if demo else [])
     except PipelineError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -43,11 +43,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def configure(folder: Path, *, free_ports: bool) -> Configuration:
+def configure(folder: Path, *, free_ports: bool, stack_id: str | None = None) -> Configuration:
     """Read the settings and choose the ports."""
     settings = read_settings(os.environ, REPOSITORY / ".env")
     ports = choose_ports(settings, os.environ, free=free_ports)
-    return Configuration(folder=folder, ports=ports, settings=settings, stack_id=secrets.token_hex(8))
+    return Configuration(folder=folder, ports=ports, settings=settings, stack_id=stack_id or secrets.token_hex(8))
 
 
 def run(configuration: Configuration, guide_options: list[str]) -> int:
@@ -94,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     default = float(os.environ.get("DEMO_TIMEOUT_SECONDS", "420"))
     demo.add_argument("--timeout", type=float, default=default, help="seconds until it gives up (%(default)s)")
     for verb in (up, demo):
+        verb.add_argument("--stack-id", help="mark of every process of this stack (default: drawn)")
         verb.add_argument("--folder", type=Path, help="where everything is written (up: .local, demo: a new one)")
     return parser
 

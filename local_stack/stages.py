@@ -39,8 +39,8 @@ class Promotions:
         self._seen = 0
 
     def news(self) -> Iterator[str]:
-        history = sorted(self.warehouse.promotion_history(self.use_case.name), key=lambda record: record.id)
-        for record in history[self._seen :]:
+        history = self.warehouse.promotion_history(self.use_case.name)  # the newest first
+        for record in reversed(history[: len(history) - self._seen]):
             if record.action == "promote":
                 yield f"version {record.to_version} promoted"
             else:
