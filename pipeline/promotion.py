@@ -1,13 +1,19 @@
-"""Whether a challenger replaces the champion: a pure decision."""
+"""Whether a challenger replaces the champion: decided by a pure function, carried out and recorded around it."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.bootstrap import metric_value, resampled_metrics
+from pipeline.errors import RegistryError, WarehouseError
+from pipeline.registry import Registry
 from pipeline.use_case import UseCase
+
+if TYPE_CHECKING:
+    from pipeline.warehouse import PromotionRecord, Warehouse
+    from pipeline.warehouse.records import PromotionAction
 
 # Of the held-out rows, the largest share whose label may differ between scikit-learn and the exported model.
 MAX_LABEL_FLIPS = 0.001
@@ -160,3 +166,137 @@ def _beats(use_case: UseCase, opponent: str, scores: dict[str, Any]) -> Check:
 def _finite(value: float) -> float | None:
     """JSON has no NaN."""
     return value if np.isfinite(value) else None
+
+
+def apply_decision(
+    registry: Registry,
+    warehouse: "Warehouse",
+    use_case: UseCase,
+    version: int,
+    decision: PromotionDecision,
+    actor: str,
+) -> "PromotionRecord":
+    """Carry out a decision in the mode of the use case, and record it in MLflow and in the warehouse.
+
+    In mode ``dry_run`` an accepted challenger is recorded and not promoted; in mode ``disabled`` it is rejected.
+
+    Returns
+    -------
+    PromotionRecord
+        Its action is ``promote``, ``reject`` or ``dry_run``.
+    """
+    mode, reason = use_case.promotion.mode, "; ".join(decision.reasons)
+    action: PromotionAction = "reject"
+    challenger = registry.resolve(use_case.name, version)
+    registry.log_document(challenger, decision.model_dump(mode="json"), "promotion_decision.json")
+    if decision.accepted and mode == "enabled":
+        action = "promote"
+    elif decision.accepted and mode == "dry_run":
+        action, reason = "dry_run", f"promotion.mode is dry_run: {reason}"
+    elif decision.accepted:
+        reason = f"promotion.mode is disabled (`mlops promote` does it by hand): {reason}"
+    registry.tag(challenger, {"promotion": action})
+    if action == "promote":
+        return promote(registry, warehouse, use_case.name, version, actor=actor, reason=reason, decision=decision)
+    champion = registry.champion(use_case.name)
+    return _record(
+        warehouse, use_case.name, action, champion.version if champion else None, version, actor, reason, decision
+    )
+
+
+def promote(
+    registry: Registry,
+    warehouse: "Warehouse",
+    name: str,
+    version: int | str,
+    *,
+    actor: str,
+    reason: str,
+    decision: PromotionDecision | None = None,
+) -> "PromotionRecord":
+    """Make a version the champion, whatever was decided about it, and record who did it and why.
+
+    Repeating it after a crash completes what is missing and records it once.
+
+    Parameters
+    ----------
+    version : number or alias.
+
+    Raises
+    ------
+    RegistryError
+        There is no such version, or it cannot be served; the champion stays.
+    WarehouseError
+        The version is champion now, but the history could not be written.
+    """
+    target, champion = registry.resolve(name, version), registry.champion(name)
+    if champion is not None and champion.version == target.version:
+        registry.promote(name, target.version)
+        last = next(iter(warehouse.promotion_history(name)), None)
+        if last is not None and last.to_version == target.version and last.action in ("promote", "rollback"):
+            return last
+        before = target.previous_champion
+    else:
+        registry.promote(name, target.version)
+        before = champion.version if champion else None
+    return _record(warehouse, name, "promote", before, target.version, actor, reason, decision)
+
+
+def rollback(
+    registry: Registry, warehouse: "Warehouse", name: str, to: int | None = None, *, actor: str, reason: str
+) -> "PromotionRecord":
+    """Return to an earlier champion.
+
+    Parameters
+    ----------
+    to : version to return to; by default the one that the champion replaced, so repeating it goes further back.
+
+    Raises
+    ------
+    RegistryError
+        There is nothing to return to, or that version cannot be served; the champion stays.
+    WarehouseError
+        The version is champion again, but the history could not be written.
+    """
+    champion = registry.champion(name)
+    if champion is None:
+        raise RegistryError(f"model {name!r} has no champion to roll back from")
+    target = registry.previous_champion(name) if to is None else registry.resolve(name, to)
+    if target is None:
+        raise RegistryError(
+            f"version {champion.version} of {name} is its first champion: there is none to roll back to; "
+            "name a version to go to another one"
+        )
+    if target.version == champion.version:
+        raise RegistryError(f"version {target.version} of {name} is the champion already")
+    registry.promote(name, target.version, remember=target.version not in registry.earlier_champions(name))
+    return _record(warehouse, name, "rollback", champion.version, target.version, actor, reason)
+
+
+def _record(
+    warehouse: "Warehouse",
+    name: str,
+    action: "PromotionAction",
+    before: int | None,
+    after: int,
+    actor: str,
+    reason: str,
+    decision: PromotionDecision | None = None,
+) -> "PromotionRecord":
+    from pipeline.warehouse import PromotionRecord
+
+    record = PromotionRecord(
+        use_case=name,
+        action=action,
+        from_version=before,
+        to_version=after,
+        actor=actor,
+        reason=reason,
+        decision=decision.model_dump(mode="json") if decision else None,
+    )
+    try:
+        return warehouse.record_promotion(record)
+    except WarehouseError as error:
+        raise WarehouseError(
+            f"{action} of version {after} of {name} is done, but not in the history: {error}"
+        ) from error

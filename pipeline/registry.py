@@ -37,7 +37,7 @@ BUNDLE_FOLDER = "serving"
 # Left alone, the client retries for four minutes before it says that the server is down.
 _CLIENT_DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -143,6 +143,17 @@ class Registry:
         if champion is None or champion.previous_champion is None:
             return None
         return self.resolve(name, champion.previous_champion)
+
+    def earlier_champions(self, name: str) -> list[int]:
+        """The champions that roll backs would return to, one after the other."""
+        versions = {version.version: version for version in self.versions(name)}
+        current = next((version for version in versions.values() if version.is_champion), None)
+        found: list[int] = []
+        # Promoting an old champion again makes the chain a ring.
+        while current and current.previous_champion in versions and current.previous_champion not in found:
+            found.append(current.previous_champion)
+            current = versions[current.previous_champion]
+        return found
 
     def download_bundle(self, version: VersionInfo, folder: Path) -> Path:
         """Fetch the serving bundle of a version.
