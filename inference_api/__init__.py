@@ -1,0 +1,1 @@
+"""The inference API: serves the champion of every registered model over HTTP."""

@@ -1,0 +1,104 @@
+"""The FastAPI application: settings in, routes out."""
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.responses import JSONResponse, Response
+
+from inference_api.collaborators import open_prediction_writer, open_registry, roll_back_with
+from inference_api.errors import Refusal, refusal_response, unexpected_response
+from inference_api.health_routes import health_routes
+from inference_api.metrics import ServiceMetrics
+from inference_api.middleware import RequestContext
+from inference_api.model_cache import ModelCache
+from inference_api.model_routes import RollBack, model_routes
+from inference_api.model_store import ModelStore, RegistryReader
+from inference_api.openapi import live_openapi
+from inference_api.prediction_log import PredictionLog, Writer
+from inference_api.prediction_routes import PredictionService
+from pipeline.errors import PipelineError
+from pipeline.settings import InferenceApiSettings, load_settings
+
+
+def create_app(
+    settings: InferenceApiSettings,
+    *,
+    registry: Callable[[], RegistryReader] | None = None,
+    prediction_writer: Callable[[], Writer] | None = None,
+    roll_back: RollBack | None = None,
+) -> FastAPI:
+    """Build the application.
+
+    Parameters
+    ----------
+    registry, prediction_writer, roll_back : what reaches out of the process; by default MLflow and the warehouse that
+        the settings name.
+    """
+    metrics = ServiceMetrics()
+    store = ModelStore(
+        registry or open_registry(settings),
+        ModelCache(settings.model_cache_dir),
+        metrics,
+        poll_seconds=settings.model_poll_seconds,
+        default=settings.default_use_case,
+    )
+    log = (
+        PredictionLog(prediction_writer or open_prediction_writer(settings), metrics)
+        if settings.prediction_log
+        else None
+    )
+    service = PredictionService(
+        store,
+        metrics,
+        log,
+        default=settings.default_use_case,
+        max_records=settings.max_records,
+        max_body_bytes=settings.max_body_bytes,
+    )
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        store.start()
+        if log is not None:
+            log.start()
+        yield
+        store.stop()
+        service.close()
+        if log is not None:
+            log.stop()
+
+    app = FastAPI(title="Inference API", version="1", lifespan=lifespan)
+    # First, as every request is compared with the routes in turn.
+    app.router.routes[:0] = service.routes()
+    api_key = settings.api_key.get_secret_value()
+    app.include_router(model_routes(store, api_key, roll_back or roll_back_with(settings)))
+    app.include_router(health_routes(store, metrics, settings.default_use_case))
+    app.add_middleware(RequestContext, metrics=metrics)
+    app.add_exception_handler(Refusal, refusal_response)
+    app.add_exception_handler(PipelineError, _unavailable_response)
+    app.add_exception_handler(RequestValidationError, _invalid_response)
+    app.add_exception_handler(Exception, unexpected_response)
+    app.openapi = live_openapi(app, store)  # type: ignore[method-assign]
+    app.state.store = store
+    return app
+
+
+def create_default_app() -> FastAPI:
+    """Factory for uvicorn: everything from the environment."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    return create_app(load_settings(InferenceApiSettings))
+
+
+async def _unavailable_response(_: Request, error: Exception) -> Response:
+    """A registry or warehouse that cannot do what an operation needs; its message says what to check."""
+    return JSONResponse({"detail": str(error)}, 503, headers={"Retry-After": "5"})
+
+
+async def _invalid_response(_: Request, error: Exception) -> Response:
+    """FastAPI's own 422, without the input: it may be large, or hold what JSON cannot (NaN)."""
+    assert isinstance(error, RequestValidationError)
+    detail = [{key: entry[key] for key in ("loc", "msg", "type")} for entry in error.errors()]
+    return JSONResponse({"detail": detail}, 422)

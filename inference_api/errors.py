@@ -1,0 +1,54 @@
+"""Refusals: every answer of the API that is not a result, as one exception that says the status and the reason."""
+
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+# A reply that lists more helps nobody; a body of 100,000 bad records must not make one of megabytes.
+MOST_MISTAKES = 50
+
+
+class Refusal(Exception):
+    """A request that cannot be answered.
+
+    Parameters
+    ----------
+    status : HTTP status.
+    detail : what is wrong and what to do about it; for 422 a list of `mistake` entries.
+    retry_after : seconds after which the client may try again.
+    """
+
+    def __init__(self, status: int, detail: str | list[dict[str, Any]], retry_after: int | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+
+
+def mistake(loc: tuple[str | int, ...], message: str, kind: str) -> dict[str, Any]:
+    """One entry of a 422 reply, in the form FastAPI gives it."""
+    return {"loc": ["body", *loc], "msg": message, "type": kind}
+
+
+def invalid(mistakes: list[dict[str, Any]]) -> Refusal:
+    """A 422 that names each mistake, up to `MOST_MISTAKES`."""
+    if len(mistakes) > MOST_MISTAKES:
+        more = mistake((), f"there are more mistakes; the first {MOST_MISTAKES} are listed", "too_many_mistakes")
+        mistakes = [*mistakes[:MOST_MISTAKES], more]
+    return Refusal(422, mistakes)
+
+
+async def refusal_response(_: Request, refusal: Exception) -> Response:
+    """Exception handler of `Refusal`."""
+    assert isinstance(refusal, Refusal)
+    content = msgspec.json.encode({"detail": refusal.detail})
+    return Response(content, refusal.status, refusal.headers, media_type="application/json")
+
+
+async def unexpected_response(request: Request, _: Exception) -> Response:
+    """Exception handler of last resort: the traceback goes to the log, the client gets the id to quote."""
+    request_id = request.scope.get("request_id", "")
+    detail = f"internal error; quote request id {request_id} to whoever runs this service"
+    return Response(msgspec.json.encode({"detail": detail}), 500, media_type="application/json")

@@ -1,0 +1,67 @@
+"""What Prometheus may ask: one registry of metrics an application, none of them global."""
+
+import os
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"
+LATENCY_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+
+
+class ServiceMetrics:
+    """The metrics of the inference API.
+
+    With several workers, `MULTIPROCESS_DIR` names the folder they share and any worker answers for all.
+    """
+
+    def __init__(self) -> None:
+        registry = self._registry = CollectorRegistry()
+        self.requests = Counter(
+            "inference_requests", "Requests by route and status", ["route", "method", "status"], registry=registry
+        )
+        self.latency = Histogram(
+            "inference_request_seconds",
+            "Time from the first byte of a request to the last of its reply",
+            ["route"],
+            buckets=LATENCY_BUCKETS,
+            registry=registry,
+        )
+        self.predictions = Counter(
+            "inference_predictions", "Records predicted, by model and version", ["model", "version"], registry=registry
+        )
+        self.model_loads = Counter(
+            "inference_model_loads", "Attempts to load a model version", ["model", "outcome"], registry=registry
+        )
+        # Each worker loads for itself: the lowest version and the worst state are what an operator must see.
+        self.model_version = Gauge(
+            "inference_model_version",
+            "Version served, 0 for none",
+            ["model"],
+            multiprocess_mode="livemin",
+            registry=registry,
+        )
+        self.model_stale = Gauge(
+            "inference_model_stale",
+            "1 when the champion in the registry is not the version served",
+            ["model"],
+            multiprocess_mode="livemax",
+            registry=registry,
+        )
+        self.registry_up = Gauge(
+            "inference_registry_up", "1 when the model registry answers", multiprocess_mode="livemin", registry=registry
+        )
+        self.log_written = Counter("inference_prediction_log_written", "Predictions stored", registry=registry)
+        self.log_dropped = Counter(
+            "inference_prediction_log_dropped",
+            "Predictions not stored, the log being full or failing",
+            registry=registry,
+        )
+
+    def render(self) -> bytes:
+        """The metrics in Prometheus' text format."""
+        if os.environ.get(MULTIPROCESS_DIR):
+            combined = CollectorRegistry()
+            MultiProcessCollector(combined)
+            return generate_latest(combined)
+        return generate_latest(self._registry)

@@ -1,0 +1,69 @@
+"""Request id and metrics around every request.
+
+Plain ASGI: Starlette's BaseHTTPMiddleware more than halves the rate.
+"""
+
+import os
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from itertools import count
+from time import perf_counter
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from inference_api.metrics import ServiceMetrics
+
+REQUEST_ID_HEADER = b"x-request-id"
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
+
+
+class RequestContext:
+    """Gives each request an id (the client's own when it sends a sensible one), returns it, and counts the request."""
+
+    def __init__(self, app: ASGIApp, metrics: ServiceMetrics) -> None:
+        self.app = app
+        self._new_id = _id_factory()
+        # Finding a labelled child in prometheus_client costs more than counting in it.
+        self._counter: Callable[..., Any] = lru_cache(512)(metrics.requests.labels)
+        self._latency: Callable[..., Any] = lru_cache(64)(metrics.latency.labels)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = perf_counter()
+        request_id = None
+        for name, value in scope["headers"]:
+            if name == REQUEST_ID_HEADER and _REQUEST_ID.fullmatch(value):
+                request_id = value.decode("ascii")
+        if request_id is None:
+            request_id = self._new_id()
+        scope["request_id"] = request_id
+        status = 500
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), (REQUEST_ID_HEADER, request_id.encode("ascii"))]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_with_id)
+        finally:
+            route = route_of(scope)
+            self._counter(route, scope["method"] if route != "unmatched" else "any", str(status)).inc()
+            self._latency(route).observe(perf_counter() - started)
+
+
+def route_of(scope: Scope) -> str:
+    """The path template of a request, so that names in paths do not each make a time series."""
+    return str(getattr(scope.get("route"), "path", "unmatched"))
+
+
+def _id_factory() -> Callable[[], str]:
+    """Ids that are unique to this process and call, at a tenth of the cost of a random UUID."""
+    prefix, numbers = os.urandom(8).hex(), count(1)
+    return lambda: f"{prefix}{next(numbers):08x}"

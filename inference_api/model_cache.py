@@ -1,0 +1,100 @@
+"""Serving bundles on disk: what lets the API start while the registry is down."""
+
+import logging
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pipeline.bundle import BundleError, bundle_digest
+from pipeline.registry import VersionInfo
+
+logger = logging.getLogger(__name__)
+
+RECORD_FILE = "served.json"
+
+
+class ServedRecord(BaseModel):
+    """What was served of one model, and what the registry said of it."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    champion: VersionInfo
+    digest: str
+    versions: list[VersionInfo]
+
+
+class ModelCache:
+    """A folder ``<root>/<model>/<version>-<run>/`` a bundle, and ``<root>/<model>/served.json``.
+
+    Several workers may share one: a bundle appears complete or not at all.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def folder(self, version: VersionInfo) -> Path:
+        """Where the bundle of a version belongs; a run is one model for ever, a version number only in one registry."""
+        return self.root / version.name / f"{version.version}-{version.run_id[:16]}"
+
+    def fetch(self, registry: Any, version: VersionInfo) -> tuple[Path, str]:
+        """Return the folder and digest of a version's bundle, downloaded unless an undamaged copy is here.
+
+        Raises
+        ------
+        RegistryError, BundleError
+            It cannot be downloaded, or what was downloaded is damaged.
+        """
+        folder, expected = self.folder(version), version.tags.get("serving_digest")
+        if expected is not None and _digest(folder) == expected:
+            return folder, expected
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".download-") as scratch:
+            downloaded = registry.download_bundle(version, Path(scratch) / "bundle")
+            found = bundle_digest(downloaded)
+            if expected is not None and found != expected:
+                raise BundleError(f"the bundle of {version.name} version {version.version} is damaged: digest {found}")
+            # Another worker may have put the same bundle in place, and be reading it.
+            if _digest(folder) != found:
+                shutil.rmtree(folder, ignore_errors=True)
+                downloaded.replace(folder)
+        return folder, found
+
+    def remember(self, record: ServedRecord) -> None:
+        """Record what is served now, and drop bundles other than it and the newest one beside it."""
+        home = self.root / record.champion.name
+        home.mkdir(parents=True, exist_ok=True)
+        handle, scratch = tempfile.mkstemp(dir=home, prefix=".served-")
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(record.model_dump_json(indent=1))
+        Path(scratch).replace(home / RECORD_FILE)
+        current = self.folder(record.champion)
+        others = [path for path in home.iterdir() if path.is_dir() and path != current and path.name[0] != "."]
+        for path in sorted(others, key=lambda path: path.stat().st_mtime, reverse=True)[1:]:
+            shutil.rmtree(path, ignore_errors=True)
+
+    def recall(self) -> list[tuple[ServedRecord, Path]]:
+        """What can be served without the registry: recorded models whose bundle still has its digest."""
+        found = []
+        for path in sorted(self.root.glob(f"*/{RECORD_FILE}")):
+            try:
+                record = ServedRecord.model_validate_json(path.read_bytes())
+                folder = self.folder(record.champion)
+                if _digest(folder) != record.digest:
+                    raise BundleError(f"{folder} is missing or damaged")
+            except (OSError, ValidationError, BundleError) as error:
+                logger.warning("ignoring the cached model of %s: %s", path.parent.name, error)
+                continue
+            found.append((record, folder))
+        return found
+
+
+def _digest(folder: Path) -> str | None:
+    """Digest of a bundle, None when it is incomplete."""
+    try:
+        return bundle_digest(folder)
+    except BundleError:
+        return None

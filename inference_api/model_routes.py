@@ -1,0 +1,133 @@
+"""What is served, and the two operations on it."""
+
+import asyncio
+import hmac
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Response
+
+from inference_api.errors import Refusal
+from inference_api.model_schema import record_schema
+from inference_api.model_store import ModelState, ModelStore
+from inference_api.replies import (
+    ModelDetail,
+    ModelList,
+    ModelNames,
+    ModelSummary,
+    ModelVersion,
+    RollbackReply,
+    RollbackRequest,
+)
+
+# What a client waits for a reload; a slow registry is then followed in the background.
+RELOAD_SECONDS = 5.0
+
+RollBack = Callable[[str, int | None, str], dict[str, Any]]
+
+
+def summary(state: ModelState) -> ModelSummary:
+    """What a list of models says of one."""
+    bundle = state.predictor.bundle if state.predictor else None
+    return ModelSummary(
+        name=state.name,
+        title=bundle.title if bundle else state.name,
+        task=bundle.task if bundle else None,
+        champion_version=state.predictor.version if state.predictor else None,
+        status=state.status,
+        detail=state.problem,
+    )
+
+
+def _detail(state: ModelState) -> ModelDetail:
+    bundle = state.predictor.bundle if state.predictor else None
+    versions = [
+        ModelVersion(
+            version=info.version,
+            aliases=info.aliases,
+            stage=info.stage,
+            metrics=info.metrics,
+            created_at=info.created_at,
+        )
+        for info in state.versions
+    ]
+    return ModelDetail(
+        **summary(state).model_dump(),
+        target=bundle.target if bundle else None,
+        versions=versions,
+        record_schema=record_schema(bundle) if bundle else None,
+        input_example=bundle.input_example if bundle else None,
+        metrics=bundle.metrics if bundle else {},
+    )
+
+
+def model_routes(store: ModelStore, api_key: str, roll_back: RollBack) -> APIRouter:
+    """Routes below ``/models``, and the list that the course's clients ask for.
+
+    Parameters
+    ----------
+    roll_back : given name, version (None: the previous champion) and reason, moves the champion and returns the record.
+    """
+    router = APIRouter()
+    # A few threads of their own: a registry that hangs must not use up those of other routes.
+    threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="model-admin")
+
+    def known(name: str) -> ModelState:
+        state = store.states.get(name)
+        if state is None:
+            raise Refusal(404, f"there is no model {name!r}; models: {', '.join(sorted(store.states)) or 'none yet'}")
+        return state
+
+    def authorised(x_api_key: Annotated[str, Header(description="the setting API_KEY")] = "") -> None:
+        if not hmac.compare_digest(x_api_key.encode(), api_key.encode()):
+            problem = "the API key in X-API-Key is wrong" if x_api_key else "this operation needs an API key"
+            raise Refusal(401, f"{problem}: send the value of the service's setting API_KEY in the header X-API-Key")
+
+    async def in_time(work: Callable[[], Any]) -> Any:
+        running: Awaitable[Any] = asyncio.get_running_loop().run_in_executor(threads, work)
+        return await asyncio.wait_for(asyncio.shield(running), RELOAD_SECONDS)
+
+    @router.get("/listar_modelos", tags=["models"])
+    async def listar_modelos() -> ModelNames:
+        """Names of the models that can predict now (the course's route)."""
+        return ModelNames(modelos_disponibles=sorted(n for n, state in store.states.items() if state.predictor))
+
+    @router.get("/models", tags=["models"])
+    async def models() -> ModelList:
+        """Every registered model, and which version of it is served."""
+        return ModelList(models=[summary(state) for _, state in sorted(store.states.items())])
+
+    @router.get("/models/{name}", tags=["models"], responses={404: {"description": "No such model"}})
+    async def model(name: str) -> ModelDetail:
+        """Versions, metrics and the schema of a record. Answers from memory, also while the registry is down."""
+        return _detail(known(name))
+
+    @router.post("/models/{name}/reload", tags=["operations"], dependencies=[Depends(authorised)])
+    async def reload(name: str, response: Response) -> ModelSummary:
+        """Look for a new champion now, instead of at the next poll; 202 when that takes longer than a few seconds.
+
+        Of several workers, the one that answers reloads at once, the others at their next poll.
+        """
+        try:
+            await in_time(lambda: store.refresh(name))
+        except TimeoutError:
+            response.status_code = 202
+        if store.registry_problem is not None:
+            raise Refusal(503, f"the model registry cannot be read: {store.registry_problem}", retry_after=5)
+        return summary(known(name))
+
+    @router.post("/models/{name}/rollback", tags=["operations"], dependencies=[Depends(authorised)])
+    async def rollback(name: str, response: Response, request: RollbackRequest | None = None) -> RollbackReply:
+        """Make the previous champion (or the version named) the champion again, and serve it."""
+        known(name)
+        wanted = request or RollbackRequest()
+        loop = asyncio.get_running_loop()
+        record = await loop.run_in_executor(threads, lambda: roll_back(name, wanted.to, wanted.reason))
+        try:
+            await in_time(lambda: store.refresh(name))
+        except TimeoutError:
+            response.status_code = 202
+        return RollbackReply(**summary(known(name)).model_dump(), record=record)
+
+    return router

@@ -1,0 +1,262 @@
+"""Which model version is served: follows the champion of every registered model, in the background.
+
+Requests read `ModelStore.states`, an immutable mapping that is replaced as a whole. A new version is downloaded,
+verified, warmed up and probed before it takes the place of the old one, which stays when any of that fails.
+"""
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from inference_api.errors import Refusal
+from inference_api.metrics import ServiceMetrics
+from inference_api.model_cache import ModelCache, ServedRecord
+from inference_api.predictor import Predictor
+from pipeline.errors import PipelineError
+from pipeline.registry import VersionInfo
+
+logger = logging.getLogger(__name__)
+
+LONGEST_PAUSE_SECONDS = 60.0
+RETRY_AFTER_SECONDS = 5
+
+
+class RegistryReader(Protocol):
+    """The part of `pipeline.registry.Registry` that serving needs."""
+
+    def models(self) -> list[str]: ...
+    def versions(self, name: str) -> list[VersionInfo]: ...
+    def download_bundle(self, version: VersionInfo, folder: Path) -> Path: ...
+
+
+@dataclass(frozen=True)
+class ModelState:
+    """What is known of one model.
+
+    Attributes
+    ----------
+    predictor, served : the model that is served and the version it was registered as, None before the first.
+    versions : what the registry said last, newest first; kept through its outages.
+    problem : why the champion of the registry is not the version served; None when it is.
+    confirmed : whether the registry has named the served version as champion since the start.
+    """
+
+    name: str
+    predictor: Predictor | None = None
+    served: VersionInfo | None = None
+    versions: tuple[VersionInfo, ...] = ()
+    problem: str | None = None
+    confirmed: bool = False
+
+    @property
+    def champion(self) -> VersionInfo | None:
+        return next((version for version in self.versions if version.is_champion), None)
+
+    @property
+    def status(self) -> str:
+        if self.predictor is None:
+            return "no champion" if self.champion is None else "not loaded"
+        return "serving" if self.problem is None else "stale"
+
+
+@dataclass
+class _Failures:
+    """Exponential back-off of one thing that fails, with jitter so that replicas do not ask in step."""
+
+    count: int = 0
+    retry_at: float = 0.0
+
+    def add(self, first_pause: float) -> float:
+        self.count += 1
+        pause = min(LONGEST_PAUSE_SECONDS, first_pause * 2 ** min(self.count - 1, 10)) * random.uniform(0.75, 1.25)
+        self.retry_at = time.monotonic() + pause
+        return pause
+
+
+@dataclass
+class _Attempts:
+    """Failed loads of one model's champion; another champion starts afresh."""
+
+    run_id: str = ""
+    failures: _Failures = field(default_factory=_Failures)
+
+
+class ModelStore:
+    """Loaded models by name.
+
+    Parameters
+    ----------
+    open_registry : called in the background thread, since importing MLflow takes longer than serving from the cache.
+    cache : bundles on disk.
+    poll_seconds : time between two looks at the registry.
+    default : the model that requests mean when they name none; expected even before it is registered.
+    """
+
+    def __init__(
+        self,
+        open_registry: Callable[[], RegistryReader],
+        cache: ModelCache,
+        metrics: ServiceMetrics,
+        *,
+        poll_seconds: float,
+        default: str,
+    ) -> None:
+        self.default = default
+        self.states: Mapping[str, ModelState] = MappingProxyType({})
+        self.registry_problem: str | None = "the model registry has not been asked yet"
+        self._open_registry = open_registry
+        self._registry: RegistryReader | None = None
+        self._cache = cache
+        self._poll_seconds = poll_seconds
+        self._metrics = metrics
+        self._attempts: dict[str, _Attempts] = {}
+        self._outage = _Failures()
+        self._refreshing = threading.Lock()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def ready(self) -> bool:
+        return any(state.predictor is not None for state in self.states.values())
+
+    def find(self, name: str) -> Predictor:
+        """The loaded model of a name.
+
+        Raises
+        ------
+        Refusal
+            404 for a name that no model has, 503 for a model that has nothing to serve yet.
+        """
+        state = self.states.get(name)
+        if state is not None and state.predictor is not None:
+            return state.predictor
+        if state is None and self.states and name != self.default:
+            raise Refusal(404, f"there is no model {name!r}; models: {', '.join(sorted(self.states))}")
+        reason = state.problem if state is not None else self.registry_problem
+        reason = reason or f"no version of {name} is registered"
+        advice = f"train and promote one with `mlops train {name}`"
+        raise Refusal(503, f"{name} cannot be predicted yet: {reason}; {advice}", retry_after=RETRY_AFTER_SECONDS)
+
+    def start(self) -> None:
+        """Load what the cache holds, then follow the registry, both in a thread of their own."""
+        self._thread = threading.Thread(target=self._follow, name="model-store", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop following; what is loaded stays."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(timeout=1)
+
+    def refresh(self, name: str | None = None) -> None:
+        """Bring one model, or all, in line with the registry now. Never raises: failures go into the states."""
+        with self._refreshing:
+            try:
+                if self._registry is None:
+                    self._registry = self._open_registry()
+                names = self._registry.models()
+                for wanted in names if name is None else [name] if name in names else []:
+                    self._follow_champion(self._registry, wanted, retry_now=name is not None)
+                for gone in self.states.keys() - set(names):
+                    self._without_champion(self.states[gone], (), f"{gone} is no longer in the model registry")
+            except Exception as error:
+                # Whatever a registry that is down, slow or lying makes of a reply, serving goes on.
+                if not isinstance(error, PipelineError):
+                    logger.exception("the model registry gave an answer that cannot be used")
+                elif self.registry_problem != str(error):
+                    logger.warning("the model registry cannot be read, serving what is loaded: %s", error)
+                self.registry_problem = str(error) or type(error).__name__
+                self._outage.add(self._poll_seconds)
+            else:
+                self.registry_problem = None
+                self._outage = _Failures()
+            self._metrics.registry_up.set(self.registry_problem is None)
+
+    def _follow(self) -> None:
+        self._load_cached()
+        while not self._stopping.is_set():
+            self.refresh()
+            pause = self._poll_seconds * random.uniform(0.9, 1.1)
+            self._stopping.wait(max(pause, self._outage.retry_at - time.monotonic()))
+
+    def _load_cached(self) -> None:
+        for record, folder in self._cache.recall():
+            champion = record.champion
+            with self._refreshing:
+                try:
+                    predictor = Predictor(champion.name, champion.version, folder)
+                except Exception as error:
+                    self._log_failure(champion, error)
+                    continue
+                logger.info("serving %s from the cache", predictor)
+                self._publish(ModelState(champion.name, predictor, champion, tuple(record.versions)))
+
+    def _follow_champion(self, registry: RegistryReader, name: str, *, retry_now: bool) -> None:
+        versions = tuple(registry.versions(name))
+        state = replace(self.states.get(name, ModelState(name)), versions=versions)
+        champion = state.champion
+        if champion is None:
+            self._without_champion(state, versions, f"no version of {name} has the alias champion")
+        elif state.served is not None and _is_same(state.served, champion):
+            self._attempts.pop(name, None)
+            self._publish(replace(state, problem=None, confirmed=True))
+        else:
+            attempts = self._attempts.get(name)
+            if attempts is None or attempts.run_id != champion.run_id:
+                attempts = self._attempts[name] = _Attempts(champion.run_id)
+            if retry_now or time.monotonic() >= attempts.failures.retry_at:
+                state = self._load(registry, state, champion, attempts)
+            self._publish(state)
+
+    def _load(
+        self, registry: RegistryReader, state: ModelState, champion: VersionInfo, attempts: _Attempts
+    ) -> ModelState:
+        """Load the champion; on failure the state keeps its predictor and says why."""
+        try:
+            folder, digest = self._cache.fetch(registry, champion)
+            predictor = Predictor(champion.name, champion.version, folder)
+        except Exception as error:
+            self._log_failure(champion, error)
+            attempts.failures.add(self._poll_seconds)
+            kept = f"; still serving version {state.predictor.version}" if state.predictor else ""
+            return replace(state, problem=f"version {champion.version} cannot be served: {error}{kept}")
+        try:
+            self._cache.remember(ServedRecord(champion=champion, digest=digest, versions=list(state.versions)))
+        except OSError as error:
+            logger.warning(
+                "%s could not be cached and will not survive a restart without the registry: %s", predictor, error
+            )
+        self._attempts.pop(champion.name, None)
+        self._metrics.model_loads.labels(champion.name, "success").inc()
+        logger.info("serving %s", predictor)
+        return replace(state, predictor=predictor, served=champion, problem=None, confirmed=True)
+
+    def _without_champion(self, state: ModelState, versions: tuple[VersionInfo, ...], problem: str) -> None:
+        # What only the cache knows of may be left from another registry; what the registry once named stays.
+        if state.confirmed or state.predictor is None:
+            self._publish(replace(state, versions=versions, problem=problem))
+        else:
+            logger.warning("no longer serving the cached %s: %s", state.predictor, problem)
+            self._publish(ModelState(state.name, versions=versions, problem=problem))
+
+    def _publish(self, state: ModelState) -> None:
+        if self.states.get(state.name) == state:
+            return
+        self.states = MappingProxyType({**self.states, state.name: state})
+        self._metrics.model_version.labels(state.name).set(state.predictor.version if state.predictor else 0)
+        self._metrics.model_stale.labels(state.name).set(state.status in ("stale", "not loaded"))
+
+    def _log_failure(self, version: VersionInfo, error: Exception) -> None:
+        self._metrics.model_loads.labels(version.name, "failure").inc()
+        details: Any = None if isinstance(error, PipelineError) else error
+        logger.error("%s version %s cannot be served: %s", version.name, version.version, error, exc_info=details)
+
+
+def _is_same(served: VersionInfo, version: VersionInfo) -> bool:
+    return served.version == version.version and served.run_id == version.run_id

@@ -1,0 +1,107 @@
+"""The OpenAPI document, with the prediction routes and schemas of the models that are served at the moment."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from inference_api.model_schema import record_schema
+from inference_api.model_store import ModelState, ModelStore
+from inference_api.prediction_routes import MODEL_PREDICT_PATH, PREDICT_PATH, ManyReply, Reply
+from inference_api.request_schema import MODEL_KEY, RECORDS_KEY
+
+DESCRIPTION = """Predictions by the champion of every registered model.
+
+A number may be sent as a number or as a string that holds one. Every mistake in a request is named with its field."""
+
+_ERRORS = {
+    "404": "No such model",
+    "413": "Too many records or bytes",
+    "422": "A mistake in the record: each is named with its field and what the field accepts",
+    "429": "Saturated; see Retry-After",
+    "503": "The model has no version to serve yet; see Retry-After",
+}
+
+
+def live_openapi(app: FastAPI, store: ModelStore) -> Callable[[], dict[str, Any]]:
+    """Make the replacement of `FastAPI.openapi`, which builds the document anew when the served models change."""
+    built: tuple[Any, dict[str, Any]] = (None, {})
+
+    def openapi() -> dict[str, Any]:
+        nonlocal built
+        states = store.states
+        if built[0] is not states:
+            built = (states, _document(app, [state for _, state in sorted(states.items()) if state.predictor], store))
+        return built[1]
+
+    return openapi
+
+
+def _document(app: FastAPI, served: list[ModelState], store: ModelStore) -> dict[str, Any]:
+    document = get_openapi(title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes)
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    _, replies = msgspec.json.schema_components([Reply, ManyReply], ref_template="#/components/schemas/{name}")
+    schemas |= replies
+    schemas["PredictionErrors"] = {
+        "type": "object",
+        "properties": {"detail": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "object"}}]}},
+    }
+    records, examples, named_examples = [], {}, {}
+    for state in served:
+        assert state.predictor is not None
+        bundle = state.predictor.bundle
+        schemas[f"record_{state.name}"] = record_schema(bundle)
+        records.append({"$ref": f"#/components/schemas/record_{state.name}"})
+        examples[state.name] = {"summary": bundle.title, "value": bundle.input_example}
+        named = {**bundle.input_example, MODEL_KEY: state.name}
+        named_examples[state.name] = {"summary": bundle.title, "value": named}
+    many = {"type": "object", "properties": {RECORDS_KEY: {"type": "array", "items": _any_of(records)}}}
+    paths = document["paths"]
+    paths[PREDICT_PATH] = {
+        "post": _operation(
+            "predict",
+            f"Predict one record; of {store.default} unless `{MODEL_KEY}` names another model",
+            _any_of(records),
+            named_examples,
+            "Reply",
+        )
+    }
+    operation = _operation(
+        "predict_model",
+        'Predict one record, or many as `{"records": [...]}`',
+        _any_of([*records, many]),
+        examples,
+        "Reply",
+        "ManyReply",
+    )
+    operation["parameters"] = [
+        {
+            "name": "name",
+            "in": "path",
+            "required": True,
+            "schema": {"enum": [s.name for s in served] or [store.default]},
+        }
+    ]
+    paths[MODEL_PREDICT_PATH] = {"post": operation}
+    return document
+
+
+def _operation(name: str, summary: str, body: Any, examples: dict[str, Any], *replies: str) -> dict[str, Any]:
+    reply = _any_of([{"$ref": f"#/components/schemas/{name}"} for name in replies])
+    errors = {"application/json": {"schema": {"$ref": "#/components/schemas/PredictionErrors"}}}
+    return {
+        "tags": ["predictions"],
+        "operationId": name,
+        "summary": summary,
+        "requestBody": {"required": True, "content": {"application/json": {"schema": body, "examples": examples}}},
+        "responses": {
+            "200": {"description": "The prediction", "content": {"application/json": {"schema": reply}}},
+            **{status: {"description": text, "content": errors} for status, text in _ERRORS.items()},
+        },
+    }
+
+
+def _any_of(schemas: list[dict[str, Any]]) -> dict[str, Any]:
+    return schemas[0] if len(schemas) == 1 else {"anyOf": schemas} if schemas else {"type": "object"}

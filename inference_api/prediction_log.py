@@ -1,0 +1,108 @@
+"""Stores served predictions in the warehouse, off the request path and never at its expense."""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from inference_api.metrics import ServiceMetrics
+from inference_api.predictor import Outcome, Predictor
+from inference_api.request_schema import Values
+
+logger = logging.getLogger(__name__)
+
+CAPACITY_ROWS = 20_000
+BATCH_ROWS = 2_000
+FLUSH_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 30.0
+DRAIN_SECONDS = 5.0
+
+Writer = Callable[[list[dict[str, Any]]], object]
+_Entry = tuple[str, datetime, Predictor, Values, Outcome]
+
+
+class PredictionLog:
+    """A bounded queue and a thread that writes it in batches.
+
+    A full queue drops new entries and counts them. A warehouse that fails is tried again, ever less often,
+    while the queue fills; predictions are answered all the same.
+
+    Parameters
+    ----------
+    open_writer : called in the thread when there is something to write, and again after a failure.
+    """
+
+    def __init__(
+        self, open_writer: Callable[[], Writer], metrics: ServiceMetrics, capacity: int = CAPACITY_ROWS
+    ) -> None:
+        self._open_writer = open_writer
+        self._writer: Writer | None = None
+        self._metrics = metrics
+        self._capacity = capacity
+        self._entries: deque[_Entry] = deque()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="prediction-log", daemon=True)
+        self._failures = 0
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write what is queued, within `DRAIN_SECONDS`."""
+        self._stopping.set()
+        self._thread.join(timeout=DRAIN_SECONDS)
+
+    def add(self, request_id: str, predictor: Predictor, rows: Sequence[Values], outcomes: Sequence[Outcome]) -> None:
+        """Queue the records of one request; those beyond the capacity are dropped and counted."""
+        room = max(0, self._capacity - len(self._entries))
+        if room < len(rows):
+            self._metrics.log_dropped.inc(len(rows) - room)
+            rows = rows[:room]
+        at = datetime.now(UTC)
+        # Rows and outcomes are of one length, but for what was dropped.
+        self._entries.extend(
+            (request_id, at, predictor, row, outcome) for row, outcome in zip(rows, outcomes, strict=False)
+        )
+
+    def _run(self) -> None:
+        while not self._stopping.wait(min(FLUSH_SECONDS * 2**self._failures, LONGEST_PAUSE_SECONDS)):
+            self._write_batch()
+        while self._entries and self._write_batch():
+            pass
+
+    def _write_batch(self) -> bool:
+        """Write the oldest entries; they stay queued when that fails."""
+        batch = [self._entries[i] for i in range(min(BATCH_ROWS, len(self._entries)))]
+        if not batch:
+            return True
+        try:
+            if self._writer is None:
+                self._writer = self._open_writer()
+            self._writer([_row(*entry) for entry in batch])
+        except Exception as error:
+            # Of any kind: a log that cannot be written must never end the thread, let alone the service.
+            if self._failures == 0:
+                logger.warning("predictions cannot be stored in the warehouse, trying again: %s", error)
+            self._failures += 1
+            self._writer = None
+            return False
+        for _ in batch:
+            self._entries.popleft()
+        self._metrics.log_written.inc(len(batch))
+        self._failures = 0
+        return True
+
+
+def _row(request_id: str, at: datetime, predictor: Predictor, values: Values, outcome: Outcome) -> dict[str, Any]:
+    return {
+        "request_id": request_id,
+        "use_case": predictor.name,
+        "model_version": predictor.version,
+        "features": msgspec.to_builtins(dict(zip(predictor.validator.columns, values, strict=True))),
+        "prediction": str(outcome.prediction),
+        "at": at,
+    }

@@ -1,0 +1,178 @@
+"""The hot path: bytes → values → encoded row → model → bytes.
+
+Plain Starlette routes: FastAPI's own argument handling would cost more than the prediction. OpenAPI is told about them
+in `inference_api.openapi`.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from inference_api.body import BodyReader
+from inference_api.errors import Refusal, invalid, mistake
+from inference_api.metrics import ServiceMetrics
+from inference_api.model_store import ModelStore
+from inference_api.prediction_log import PredictionLog
+from inference_api.predictor import Outcome, Predictor
+from inference_api.request_schema import MODEL_KEY, Values, requested_model
+
+# A body beyond this leaves the event loop to the single inference thread, so that probes stay quick.
+INLINE_BYTES = 16 * 1024
+# Large requests that may wait for that thread.
+WAITING_REQUESTS = 8
+
+PREDICT_PATH = "/predict"
+MODEL_PREDICT_PATH = "/models/{name}/predict"
+
+
+class Reply(msgspec.Struct, gc=False):
+    """Answer to one record."""
+
+    prediction: int | float | str
+    label: str | None
+    probabilities: dict[str, float] | None
+    model_name: str
+    model_version: int
+    request_id: str
+
+
+class ManyReply(msgspec.Struct, gc=False):
+    """Answer to many records, in their order."""
+
+    predictions: list[Outcome]
+    model_name: str
+    model_version: int
+    request_id: str
+
+
+class PredictionService:
+    """Answers prediction requests with whatever the store serves at that moment.
+
+    Parameters
+    ----------
+    default : the model of ``/predict`` when a request names none.
+    max_records : most records in one request.
+    log : where predictions are recorded, if anywhere.
+    """
+
+    def __init__(
+        self,
+        store: ModelStore,
+        metrics: ServiceMetrics,
+        log: PredictionLog | None,
+        *,
+        default: str,
+        max_records: int,
+        max_body_bytes: int,
+    ) -> None:
+        self._store = store
+        self._counter: Callable[..., Any] = lru_cache(64)(metrics.predictions.labels)
+        self._log = log
+        self._default = default
+        self._max_records = max_records
+        self._bodies = BodyReader(max_body_bytes)
+        self._encode = msgspec.json.Encoder().encode
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inference")
+        self._waiting = 0
+
+    def routes(self) -> list[Route]:
+        return [
+            Route(PREDICT_PATH, _Endpoint(self._predict), methods=["POST"], name="predict"),
+            Route(MODEL_PREDICT_PATH, _Endpoint(self._predict_named), methods=["POST"], name="predict_model"),
+        ]
+
+    def close(self) -> None:
+        self._thread.shutdown(wait=True)
+
+    async def _predict(self, scope: Scope, receive: Receive) -> bytes:
+        body = await self._bodies.read(scope, receive)
+        request_id = scope["request_id"]
+        if len(body) <= INLINE_BYTES:
+            return self._answer_one(body, request_id)
+        return await self._in_thread(self._answer_one, body, request_id)
+
+    async def _predict_named(self, scope: Scope, receive: Receive) -> bytes:
+        body = await self._bodies.read(scope, receive)
+        predictor = self._store.find(scope["path_params"]["name"])
+        request_id = scope["request_id"]
+        if len(body) <= INLINE_BYTES:
+            return self._answer(predictor, body, request_id)
+        return await self._in_thread(self._answer, predictor, body, request_id)
+
+    async def _in_thread(self, function: Any, *args: Any) -> bytes:
+        if self._waiting >= WAITING_REQUESTS:
+            raise Refusal(429, "the service is saturated; try again in a second", retry_after=1)
+        self._waiting += 1
+        try:
+            reply: bytes = await asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
+            return reply
+        finally:
+            self._waiting -= 1
+
+    def _answer_one(self, body: bytes, request_id: str) -> bytes:
+        state = self._store.states.get(self._default)
+        if state is not None and state.predictor is not None:
+            values = state.predictor.validator.read_plain(body, self._default)
+            if values is not None:
+                return self._reply(state.predictor, values, request_id)
+        predictor = self._choose(body)
+        return self._reply(predictor, predictor.validator.read_one(body, named=True), request_id)
+
+    def _choose(self, body: bytes) -> Predictor:
+        """The model that a body of ``/predict`` names, or the default one."""
+        state = self._store.states.get(self._default)
+        if state is not None and state.predictor is not None and not state.predictor.validator.has_model_key:
+            return state.predictor
+        name = requested_model(body)
+        if name is None:
+            return self._store.find(self._default)
+        if not isinstance(name, str):
+            known = ", ".join(sorted(self._store.states)) or self._default
+            raise invalid([mistake((MODEL_KEY,), f"model must be the name of a model: {known}", "string_type")])
+        return self._store.find(name)
+
+    def _reply(self, predictor: Predictor, values: Values, request_id: str) -> bytes:
+        outcome = predictor.predict_one(values)
+        self._record(request_id, predictor, [values], [outcome])
+        return self._encode(
+            Reply(
+                outcome.prediction,
+                outcome.label,
+                outcome.probabilities,
+                predictor.name,
+                predictor.version,
+                request_id,
+            )
+        )
+
+    def _answer(self, predictor: Predictor, body: bytes, request_id: str) -> bytes:
+        rows, many = predictor.validator.read(body, self._max_records)
+        if not many:
+            return self._reply(predictor, rows[0], request_id)
+        outcomes = predictor.predict_many(rows)
+        self._record(request_id, predictor, rows, outcomes)
+        return self._encode(ManyReply(outcomes, predictor.name, predictor.version, request_id))
+
+    def _record(self, request_id: str, predictor: Predictor, rows: list[Values], outcomes: list[Outcome]) -> None:
+        self._counter(predictor.name, predictor.version).inc(len(rows))
+        if self._log is not None:
+            self._log.add(request_id, predictor, rows, outcomes)
+
+
+class _Endpoint:
+    """An ASGI endpoint that sends the JSON bytes its function returns."""
+
+    def __init__(self, answer: Any) -> None:
+        self._answer = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        reply = await self._answer(scope, receive)
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(reply)).encode("ascii"))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": reply})

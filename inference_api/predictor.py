@@ -1,0 +1,135 @@
+"""One loaded model version: immutable, ready to predict, safe to share between threads."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import onnxruntime as ort
+
+from inference_api.request_schema import RecordValidator, Values
+from pipeline.bundle import MODEL_FILE, BundleError, load_bundle
+from pipeline.encoding import FeatureEncoder, FloatRows
+
+# Rows per run of the model: bounds the memory of a large request.
+CHUNK_ROWS = 4096
+# What the answer to the stored example may differ by, between machines.
+PROBE_TOLERANCE = 1e-4
+PROBABILITY_DIGITS = 6
+
+
+class Outcome(msgspec.Struct, gc=False, frozen=True):
+    """The answer to one record."""
+
+    prediction: int | float | str
+    label: str | None
+    probabilities: dict[str, float] | None
+
+
+class Predictor:
+    """A model version, read from the folder of its serving bundle.
+
+    Parameters
+    ----------
+    name, version : as registered.
+    folder : holds ``bundle.json`` and ``model.onnx``.
+
+    Raises
+    ------
+    BundleError
+        The bundle is damaged, its parts do not fit, or it does not answer its own example as recorded.
+    """
+
+    def __init__(self, name: str, version: int, folder: Path) -> None:
+        self.name = name
+        self.version = version
+        self.bundle = load_bundle(folder)
+        self.validator = RecordValidator(self.bundle)
+        self.encoder = FeatureEncoder(self.bundle.encoding, self.validator.columns)
+        self._classes = tuple(self.bundle.classes)
+        integers = all(value.lstrip("-").isdecimal() and str(int(value)) == value for value in self._classes)
+        self._predictions: list[int | str] = [int(c) if integers else c for c in self._classes]
+        self._labels = [self.bundle.labels.get(value, value) for value in self._classes]
+        self._session = _open_session(folder / MODEL_FILE)
+        self._outputs = ["probabilities" if self._classes else "prediction"]
+        self._expm1 = self.bundle.target_transform == "expm1"
+        self._check_signature()
+        self._check_example()
+
+    def predict_one(self, values: Values) -> Outcome:
+        """Predict one record, given as values in column order."""
+        answer = self._run(self.encoder.encode_values(values))[0].tolist()
+        return self._classification(answer) if self._classes else self._regression(answer)
+
+    def predict_many(self, rows: Sequence[Values]) -> list[Outcome]:
+        """Predict many records, in order."""
+        finish = self._classification if self._classes else self._regression
+        outcomes: list[Outcome] = []
+        for start in range(0, len(rows), CHUNK_ROWS):
+            columns = dict(zip(self.encoder.columns, zip(*rows[start : start + CHUNK_ROWS], strict=True), strict=True))
+            outcomes += map(finish, self._run(self.encoder.encode_columns(columns)).tolist())
+        return outcomes
+
+    def _run(self, rows: FloatRows) -> Any:
+        return self._session.run(self._outputs, {"features": rows})[0]
+
+    def _classification(self, scores: list[float]) -> Outcome:
+        best = scores.index(max(scores))
+        probabilities = {name: round(p, PROBABILITY_DIGITS) for name, p in zip(self._classes, scores, strict=True)}
+        return Outcome(self._predictions[best], self._labels[best], probabilities)
+
+    def _regression(self, answer: list[float] | float) -> Outcome:
+        value = answer[0] if isinstance(answer, list) else answer
+        return Outcome(math.expm1(value) if self._expm1 else value, None, None)
+
+    def _check_signature(self) -> None:
+        inputs = self._session.get_inputs()
+        outputs = [output.name for output in self._session.get_outputs()]
+        width = inputs[0].shape[-1] if inputs else None
+        if [i.name for i in inputs] != ["features"] or self._outputs[0] not in outputs:
+            raise BundleError(
+                f"{self} must take 'features' and give {self._outputs[0]!r}; "
+                f"it takes {[i.name for i in inputs]} and gives {outputs}"
+            )
+        if isinstance(width, int) and width != self.encoder.width:
+            raise BundleError(f"{self} takes rows of {width} floats, its encoding makes {self.encoder.width}")
+        scores = self._run(np.zeros((1, self.encoder.width), dtype=np.float32))
+        if self._classes and scores.shape != (1, len(self._classes)):
+            raise BundleError(
+                f"{self} gives {scores.shape[-1]} probabilities, its bundle names {len(self._classes)} classes"
+            )
+
+    def _check_example(self) -> None:
+        """Probe with the stored example, which also warms the session up."""
+        body = msgspec.json.encode(self.bundle.input_example)
+        values = self.validator.read_one(body, named=False)
+        expected = (str(self.bundle.expected.prediction), self.bundle.expected.probabilities)
+        for outcome in (self.predict_one(values), *self.predict_many([values, values])):
+            if not self._agrees(outcome, *expected):
+                raise BundleError(f"{self} answers its example {outcome.prediction!r}, expected {expected[0]!r}")
+
+    def _agrees(self, outcome: Outcome, prediction: str, probabilities: dict[str, float] | None) -> bool:
+        if not self._classes:
+            return math.isclose(float(outcome.prediction), float(prediction), rel_tol=PROBE_TOLERANCE)
+        found = outcome.probabilities or {}
+        return str(outcome.prediction) == prediction and all(
+            math.isclose(found.get(name, math.nan), p, abs_tol=PROBE_TOLERANCE)
+            for name, p in (probabilities or {}).items()
+        )
+
+    def __str__(self) -> str:
+        return f"{self.name} version {self.version}"
+
+
+def _open_session(path: Path) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    # One row is too little to share between threads, and spinning threads would take the core from the event loop.
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime has a dozen exception types of its own, without a common base
+        raise BundleError(f"{path} is not a model that ONNX Runtime can load: {error}") from error

@@ -1,0 +1,80 @@
+"""Replies of the routes off the hot path, as pydantic models that OpenAPI shows."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+ModelStatus = Literal["serving", "stale", "not loaded", "no champion"]
+
+
+class _Reply(BaseModel):
+    model_config = ConfigDict(protected_namespaces=())
+
+
+class ServiceReply(_Reply):
+    service: str
+    default_model: str
+    models: list[str] = Field(description="models that can predict now")
+    docs: str
+
+
+class ModelNames(_Reply):
+    modelos_disponibles: list[str]
+
+
+class ModelSummary(_Reply):
+    name: str
+    title: str
+    task: Literal["classification", "regression"] | None
+    champion_version: int | None = Field(description="the version that answers requests")
+    status: ModelStatus = Field(
+        description="serving: the registry's champion; stale: an older version, see detail; not loaded: the champion "
+        "cannot be loaded, see detail; no champion: registered, nothing promoted yet"
+    )
+    detail: str | None = None
+
+
+class ModelList(_Reply):
+    models: list[ModelSummary]
+
+
+class ModelVersion(_Reply):
+    version: int
+    aliases: list[str]
+    stage: str
+    metrics: dict[str, float]
+    created_at: datetime
+
+
+class ModelDetail(ModelSummary):
+    target: str | None
+    versions: list[ModelVersion] = Field(description="newest first, as the registry said last")
+    record_schema: dict[str, Any] | None = Field(
+        serialization_alias="schema", description="JSON Schema of one record, with x-unit and x-categories"
+    )
+    input_example: dict[str, Any] | None
+    metrics: dict[str, float] = Field(description="of the served version on the held-out rows")
+
+
+class Readiness(_Reply):
+    status: Literal["ready", "not ready"]
+    models: dict[str, ModelSummary]
+    registry: str = Field(description="'ok', or why the model registry cannot be read")
+
+
+class Liveness(_Reply):
+    status: Literal["alive"] = "alive"
+
+
+class RollbackRequest(_Reply):
+    """Body of a roll back; may be left out."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    to: int | None = Field(default=None, ge=1, description="version to return to; by default the previous champion")
+    reason: str = Field(default="asked for through the inference API", max_length=1000)
+
+
+class RollbackReply(ModelSummary):
+    record: dict[str, Any] = Field(description="the promotion record that was written")

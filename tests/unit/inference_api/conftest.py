@@ -1,0 +1,188 @@
+"""Tiny real bundles, a registry in memory, and an application over both."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from fastapi.testclient import TestClient
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+
+from inference_api.app import create_app
+from inference_api.model_store import ModelStore
+from pipeline.bundle import bundle_digest
+from pipeline.errors import RegistryError
+from pipeline.export import export_bundle
+from pipeline.preprocessing import build_pipeline
+from pipeline.registry import VersionInfo
+from pipeline.settings import InferenceApiSettings
+from pipeline.use_case import UseCase
+
+API_KEY = "a-key-for-tests"
+
+
+def make_rows(use_case: UseCase, count: int = 120, seed: int = 0) -> pd.DataFrame:
+    """Random rows of a use case as `pipeline.dataset.load_snapshot` gives them."""
+    random = np.random.default_rng(seed)
+    columns: dict[str, Any] = {}
+    for column in [*use_case.features, use_case.target]:
+        if column.is_numeric:
+            low = 0.0 if column.minimum is None else column.minimum
+            high = min(low + 1000 if column.maximum is None else column.maximum, low + 100_000)
+            values: Any = random.uniform(low, high, count)
+            if column.type != "number":
+                values = np.floor(values)
+            if column.nullable:
+                values[random.random(count) < 0.1] = np.nan
+        else:
+            names = list(column.categories or {"north": "", "south": "", "west": ""})
+            drawn = random.choice(np.array(names, dtype=object), count)
+            values = [None if column.nullable and random.random() < 0.1 else str(value) for value in drawn]
+            values = pd.Series(values, dtype=object)
+        columns[column.name] = values
+    return pd.DataFrame(columns)
+
+
+def make_bundle(use_case: UseCase, folder: Path, *, seed: int = 0, run_id: str = "run") -> Path:
+    """Train a tiny forest on random rows and export it."""
+    rows = make_rows(use_case, seed=seed)
+    forest = RandomForestClassifier if use_case.task == "classification" else RandomForestRegressor
+    model = build_pipeline(use_case, forest(5, max_depth=4, random_state=seed))
+    model.fit(rows[[column.name for column in use_case.features]], rows[use_case.target.name].to_numpy())
+    export_bundle(model, use_case, rows, rows, folder, metrics={"accuracy": 0.5}, dataset_digest="d", run_id=run_id)
+    return folder
+
+
+@dataclass
+class MemoryRegistry:
+    """The registry's methods over bundles in folders; can be told to fail."""
+
+    bundles: dict[str, Path] = field(default_factory=dict)
+    known: dict[str, list[VersionInfo]] = field(default_factory=dict)
+    down: bool = False
+    downloads: int = 0
+
+    def models(self) -> list[str]:
+        self._check()
+        return sorted(self.known)
+
+    def versions(self, name: str) -> list[VersionInfo]:
+        self._check()
+        return sorted(self.known.get(name, []), key=lambda version: -version.version)
+
+    def download_bundle(self, version: VersionInfo, folder: Path) -> Path:
+        self._check()
+        self.downloads += 1
+        if version.run_id not in self.bundles:
+            raise RegistryError(f"version {version.version} of {version.name} has no serving bundle")
+        shutil.copytree(self.bundles[version.run_id], folder)
+        return folder
+
+    def add(self, name: str, bundle: Path | None, *, champion: bool = True) -> int:
+        """Register a version, as champion unless told otherwise; returns its number."""
+        versions = self.known.setdefault(name, [])
+        run_id = f"{name}-{len(versions) + 1}"
+        tags = {}
+        if bundle is not None:
+            self.bundles[run_id] = bundle
+            tags["serving_digest"] = bundle_digest(bundle)
+        versions.append(
+            VersionInfo(
+                name=name,
+                version=len(versions) + 1,
+                run_id=run_id,
+                tags=tags,
+                created_at=datetime(2026, 1, 1, tzinfo=UTC),
+            )
+        )
+        if champion:
+            self.promote(name, len(versions))
+        return len(versions)
+
+    def promote(self, name: str, version: int | None) -> None:
+        self.known[name] = [
+            info.model_copy(update={"aliases": ["champion"] if info.version == version else []})
+            for info in self.known[name]
+        ]
+
+    def _check(self) -> None:
+        if self.down:
+            raise RegistryError("the MLflow server at http://localhost:1 does not answer")
+
+
+@pytest.fixture(scope="session")
+def bundles(
+    covertype: UseCase, penguins: UseCase, house_prices: UseCase, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
+    """One bundle a use case, and a second one of covertype."""
+    root = tmp_path_factory.mktemp("bundles")
+    made = {
+        use_case.name: make_bundle(use_case, root / use_case.name) for use_case in (covertype, penguins, house_prices)
+    }
+    return made | {"covertype-2": make_bundle(covertype, root / "covertype-2", seed=1, run_id="run-2")}
+
+
+@pytest.fixture
+def registry(bundles: dict[str, Path]) -> MemoryRegistry:
+    """Three models in production, and one that has only been registered."""
+    registry = MemoryRegistry()
+    for name in ("covertype", "penguins", "house_prices"):
+        registry.add(name, bundles[name])
+    registry.add("newcomer", bundles["penguins"], champion=False)
+    return registry
+
+
+@dataclass
+class Service:
+    """A running application: its client, and what it was given."""
+
+    client: TestClient
+    store: ModelStore
+    registry: MemoryRegistry
+    logged: list[dict[str, Any]]
+
+
+MakeService = Callable[..., Service]
+
+
+@pytest.fixture
+def make_service(registry: MemoryRegistry, tmp_path: Path) -> Iterator[MakeService]:
+    """Start applications over the registry; settings may be overridden by keyword."""
+    clients: list[TestClient] = []
+
+    def make(*, wait: bool = True, registry: MemoryRegistry = registry, **overrides: Any) -> Service:
+        logged: list[dict[str, Any]] = []
+        # A poll that never comes: tests refresh by themselves.
+        defaults: dict[str, Any] = {
+            "model_cache_dir": tmp_path / "cache",
+            "model_poll_seconds": 3600,
+            "api_key": API_KEY,
+        }
+        collaborators = {
+            "prediction_writer": overrides.pop("prediction_writer", lambda: logged.extend),
+            "roll_back": overrides.pop("roll_back", None),
+        }
+        settings = InferenceApiSettings(**(defaults | overrides))
+        app = create_app(settings, registry=lambda: registry, **collaborators)
+        client = TestClient(app)
+        client.__enter__()
+        clients.append(client)
+        store: ModelStore = app.state.store
+        if wait:
+            store.refresh()
+        return Service(client, store, registry, logged)
+
+    yield make
+    for client in clients:
+        client.__exit__(None, None, None)
+
+
+@pytest.fixture
+def service(make_service: MakeService) -> Service:
+    """An application that serves the three use cases."""
+    return make_service()
