@@ -9,33 +9,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
-from sklearn.metrics import (
-    accuracy_score,
-    balanced_accuracy_score,
-    f1_score,
-    mean_absolute_error,
-    r2_score,
-    root_mean_squared_error,
-)
 from sklearn.model_selection import KFold, ParameterGrid, StratifiedKFold
 from sklearn.utils._param_validation import InvalidParameterError
 from threadpoolctl import threadpool_limits
 
+from pipeline.bootstrap import metric_value
 from pipeline.errors import ConfigurationError, TrainingError
 from pipeline.estimators import build_estimator
 from pipeline.preprocessing import build_features
 from pipeline.use_case import EstimatorName, UseCase
 
 Progress = Callable[[str], None]
-
-SCORERS: dict[str, Callable[[Any, Any], float]] = {
-    "accuracy": accuracy_score,
-    "balanced_accuracy": balanced_accuracy_score,
-    "f1_macro": lambda truth, predicted: f1_score(truth, predicted, average="macro", zero_division=0),
-    "rmse": root_mean_squared_error,
-    "mae": mean_absolute_error,
-    "r2": r2_score,
-}
 
 
 @dataclass(frozen=True)
@@ -192,4 +176,4 @@ def _score(use_case: UseCase, candidate: Candidate, fold: Fold) -> tuple[float, 
         predicted = np.expm1(predicted) if use_case.training.log_target else predicted
     if use_case.task == "regression" and not np.isfinite(predicted).all():
         return float("nan"), time.perf_counter() - start
-    return float(SCORERS[use_case.training.metric](fold.truth, predicted)), time.perf_counter() - start
+    return metric_value(use_case.training.metric, fold.truth, predicted), time.perf_counter() - start
