@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.bootstrap import metric_value, resampled_metrics
 from pipeline.errors import RegistryError, WarehouseError
-from pipeline.registry import Registry
+from pipeline.registry import PROMOTION_TAG, Registry
 from pipeline.use_case import UseCase
 
 if TYPE_CHECKING:
@@ -195,13 +195,14 @@ def apply_decision(
         action, reason = "dry_run", f"promotion.mode is dry_run: {reason}"
     elif decision.accepted:
         reason = f"promotion.mode is disabled (`mlops promote` does it by hand): {reason}"
-    registry.tag(challenger, {"promotion": action})
     if action == "promote":
-        return promote(registry, warehouse, use_case.name, version, actor=actor, reason=reason, decision=decision)
-    champion = registry.champion(use_case.name)
-    return _record(
-        warehouse, use_case.name, action, champion.version if champion else None, version, actor, reason, decision
-    )
+        record = promote(registry, warehouse, use_case.name, version, actor=actor, reason=reason, decision=decision)
+    else:
+        champion = registry.champion(use_case.name)
+        before = champion.version if champion else None
+        record = _record(warehouse, use_case.name, action, before, version, actor, reason, decision)
+    registry.tag(challenger, {PROMOTION_TAG: action})
+    return record
 
 
 def promote(

@@ -33,6 +33,8 @@ CHALLENGER = "challenger"
 PRODUCTION = "Production"
 ARCHIVED = "Archived"
 BUNDLE_FOLDER = "serving"
+# Tag of a version that was judged: what was done about it.
+PROMOTION_TAG = "promotion"
 
 # Left alone, the client retries for four minutes before it says that the server is down.
 _CLIENT_DEFAULTS = {
