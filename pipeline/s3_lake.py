@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import boto3
@@ -74,7 +74,7 @@ class S3Lake(Lake):
                 if _code(error) in MISSING_CODES:
                     return None
                 raise
-        return modified
+        return modified.astimezone(UTC)
 
     def _name(self, key: str) -> str:
         return self.prefix + self.key(key)

@@ -1,0 +1,1 @@
+"""Alembic revisions of the warehouse's fixed tables, run by ``mlops init``."""

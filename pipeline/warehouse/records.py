@@ -1,0 +1,74 @@
+"""What the warehouse hands out: one frozen object per kind of record."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+PromotionAction = Literal["promote", "reject", "rollback", "dry_run"]
+
+
+class Record(BaseModel):
+    """Frozen; ``model_dump(mode="json")`` and ``model_validate`` take it across a process border."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class LedgerEntry(Record):
+    """A delivery that is stored: ``delivered = accepted + duplicate + quarantined``.
+
+    Parameters
+    ----------
+    use_case, group_number, epoch, batch_number, payload_sha256 : identity of the delivery.
+    lake_uri : where its raw payload is.
+    accepted : rows that were new to the warehouse.
+    duplicate : valid rows that it held already, or that came twice in the delivery.
+    quarantined : rows that break the use case's rules.
+    """
+
+    id: int
+    use_case: str
+    group_number: int
+    epoch: int
+    batch_number: int
+    payload_sha256: str
+    lake_uri: str
+    delivered: int
+    accepted: int
+    duplicate: int
+    quarantined: int
+    received_at: datetime
+    stored_at: datetime
+
+
+class QuarantineEntry(Record):
+    """A delivered row that was not accepted, and why."""
+
+    ledger_id: int
+    use_case: str
+    row_index: int
+    row: Any
+    reasons: list[dict[str, str]]
+
+
+class PromotionRecord(Record):
+    """What happened to the champion of a use case, who did it and why. `at` is set when it is stored."""
+
+    use_case: str
+    action: PromotionAction
+    from_version: int | None = None
+    to_version: int | None = None
+    actor: str
+    reason: str
+    decision: dict[str, Any] | None = None
+    at: datetime | None = None
+
+
+class TrainingDecisionRecord(Record):
+    """Why a training run took place or not."""
+
+    use_case: str
+    train: bool
+    reasons: list[str]
+    numbers: dict[str, Any]
+    at: datetime
