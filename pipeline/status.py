@@ -1,0 +1,128 @@
+"""What the loop has done so far for a use case: read from warehouse and registry, and shown as tables."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import RegistryError
+from pipeline.registry import Registry
+from pipeline.use_case import UseCase
+
+if TYPE_CHECKING:
+    from pipeline.warehouse import LedgerEntry, Warehouse
+
+SHOWN = 10  # newest entries of each list
+WIDEST = 100  # characters of a cell
+
+
+def read_status(use_case: UseCase, warehouse: "Warehouse", registry: Registry) -> dict[str, Any]:
+    """Collect the state of a use case as JSON-able values.
+
+    A registry that cannot be read is reported under ``registry_error``: the warehouse is worth showing without it.
+    """
+    entries = warehouse.ledger(use_case)
+    found: dict[str, Any] = {
+        "use_case": use_case.name,
+        "rows": warehouse.row_count(use_case),
+        "quarantined": sum(entry.quarantined for entry in entries),
+        "batches": [entry.model_dump(mode="json") for entry in entries],
+        "decisions": [decision.model_dump(mode="json") for decision in warehouse.decisions(use_case.name, SHOWN)],
+        "promotions": [record.model_dump(mode="json") for record in warehouse.promotion_history(use_case.name, SHOWN)],
+        "versions": [],
+        "champion": None,
+        "registry_error": None,
+    }
+    try:
+        versions = registry.versions(use_case.name)
+    except RegistryError as error:
+        return found | {"registry_error": str(error)}
+    champion = next((version.version for version in versions if version.is_champion), None)
+    return found | {"versions": [version.model_dump(mode="json") for version in versions], "champion": champion}
+
+
+def render_status(status: dict[str, Any], metric: str) -> str:
+    """Tables for a terminal.
+
+    Parameters
+    ----------
+    status : of `read_status`.
+    metric : shown of each version.
+    """
+    champion = f"version {status['champion']}" if status["champion"] else "none yet"
+    head = (
+        f"{status['use_case']}: {status['rows']} rows from {len(status['batches'])} deliveries, "
+        f"{status['quarantined']} rows in quarantine; champion: {champion}"
+    )
+    decisions = [
+        [_time(item["at"]), "train" if item["train"] else "skip", "; ".join(item["reasons"])]
+        for item in status["decisions"]
+    ]
+    versions = [
+        [
+            item["version"],
+            ", ".join(item["aliases"]),
+            item["stage"],
+            _number(item["metrics"].get(metric)),
+            item["tags"].get("rows", ""),
+            _time(item["created_at"]),
+        ]
+        for item in status["versions"][:SHOWN]
+    ]
+    promotions = [
+        [_time(item["at"]), item["action"], item["from_version"], item["to_version"], item["actor"], item["reason"]]
+        for item in status["promotions"]
+    ]
+    parts = [
+        head,
+        _section("Batches", render_batches(status["batches"][-SHOWN:])),
+        _section("Training decisions", render_table(["at", "decision", "why"], decisions)),
+        _section("Versions", render_table(["version", "alias", "stage", metric, "rows", "made at"], versions)),
+        _section("Promotions", render_table(["at", "action", "from", "to", "by", "why"], promotions)),
+    ]
+    if status["registry_error"]:
+        parts.append(f"versions are not shown: {status['registry_error']}")
+    return "\n\n".join(parts)
+
+
+def render_batches(entries: Sequence["LedgerEntry | dict[str, Any]"]) -> str:
+    """One line per delivery in the ledger."""
+    rows = []
+    for entry in entries:
+        item = entry if isinstance(entry, dict) else entry.model_dump(mode="json")
+        counts = [item[name] for name in ("delivered", "accepted", "duplicate", "quarantined")]
+        rows.append([item["epoch"], item["batch_number"], *counts, _time(item["stored_at"])])
+    return render_table(["epoch", "batch", "delivered", "accepted", "duplicate", "quarantined", "stored at"], rows)
+
+
+def render_table(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Columns as wide as their longest cell; numbers to the right."""
+    if not rows:
+        return "none yet"
+    cells = [list(headings), *([_cell(value) for value in row] for row in rows)]
+    widths = [max(len(row[index]) for row in cells) for index in range(len(headings))]
+    right = [all(isinstance(row[index], int | None) for row in rows) for index in range(len(headings))]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if to_right else cell.ljust(width)
+            for cell, width, to_right in zip(row, widths, right, strict=True)
+        ).rstrip()
+        for row in cells
+    ]
+    return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
+
+
+def _section(title: str, body: str) -> str:
+    return f"{title}\n{body}"
+
+
+def _cell(value: Any) -> str:
+    text = "" if value is None else str(value)
+    return text if len(text) <= WIDEST else text[: WIDEST - 1] + "…"
+
+
+def _time(text: str | None) -> str:
+    """A moment to the second, in UTC."""
+    return (text or "")[:19].replace("T", " ")
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
