@@ -39,7 +39,7 @@ def write_model_card(
         "## What it relies on\n\nLoss of "
         f"{evaluation.metric} when a column is shuffled.\n\n"
         + _table(("column", "loss"), ((name, f"{value:.4g}") for name, value in list(importances.items())[:12])),
-        _limits(use_case, parity),
+        _limits(parity),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
 
@@ -93,7 +93,7 @@ def _segments(evaluation: Evaluation) -> str:
     return "## Segments\n\n" + _table(("segment", "rows", evaluation.metric), rows)
 
 
-def _limits(use_case: UseCase, parity: ParityReport) -> str:
+def _limits(parity: ParityReport) -> str:
     verdict = "passed" if parity.passed else "FAILED, this version must not be promoted"
     return (
         "## Limits\n\n"

@@ -1,9 +1,8 @@
-"""Conversion of a fitted estimator to ONNX: one float32 tensor in, and as small a graph as gives the same answers."""
+"""Conversion of a fitted estimator to ONNX: one float32 tensor in; probabilities or the prediction out."""
 
 import warnings
 from typing import Any
 
-import numpy as np
 import onnx
 from lightgbm import LGBMClassifier, LGBMRegressor
 from onnx import TensorProto, helper
@@ -16,10 +15,12 @@ from skl2onnx.common.shape_calculator import (
 )
 from sklearn.base import BaseEstimator, is_classifier
 
+from pipeline.onnx_forest import Forest, forest_node
+
 INPUT_NAME = "features"
 OPSET = {"": 18, "ai.onnx.ml": 3}
-# Attributes of tree ensembles that repeat ONNX's own default for every node.
-_TREE_DEFAULTS = {"nodes_hitrates": 1.0, "nodes_missing_value_tracks_true": 0}
+# What ONNX Runtime releases of the last years all read.
+IR_VERSION = 8
 
 update_registered_converter(
     LGBMClassifier,
@@ -45,6 +46,26 @@ def to_onnx_model(estimator: BaseEstimator, width: int) -> bytes:
     A serialised graph with the input ``features`` [N, width] and the outputs ``label`` (int64, index into the
     estimator's ``classes_``) and ``probabilities`` [N, classes], or ``prediction`` [N, 1] for a regression.
     """
+    model = _forest_model(estimator, width) if isinstance(estimator, Forest) else _converted_model(estimator, width)
+    return bytes(model.SerializeToString())
+
+
+def _forest_model(forest: Forest, width: int) -> onnx.ModelProto:
+    source = helper.make_tensor_value_info(INPUT_NAME, TensorProto.FLOAT, [None, width])
+    if is_classifier(forest):
+        outputs = [
+            helper.make_tensor_value_info("label", TensorProto.INT64, [None]),
+            helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, [None, len(forest.classes_)]),
+        ]
+    else:
+        outputs = [helper.make_tensor_value_info("prediction", TensorProto.FLOAT, [None, 1])]
+    node = forest_node(forest, INPUT_NAME, [output.name for output in outputs])
+    graph = helper.make_graph([node], "forest", [source], outputs)
+    opsets = [helper.make_opsetid(domain, version) for domain, version in OPSET.items()]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
+
+
+def _converted_model(estimator: BaseEstimator, width: int) -> onnx.ModelProto:
     classifier = is_classifier(estimator)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -54,19 +75,13 @@ def to_onnx_model(estimator: BaseEstimator, width: int) -> bytes:
             options={id(estimator): {"zipmap": False}} if classifier else None,
             target_opset=OPSET,
         )
-    graph = model.graph
-    for node in graph.node:
-        if classifier:
-            _label_by_index(node)
-        if node.op_type.startswith("TreeEnsemble"):
-            _drop_defaults(node)
-        if node.op_type == "TreeEnsembleClassifier":
-            _drop_zero_weights(node)
     if classifier:
-        graph.output[0].type.tensor_type.elem_type = TensorProto.INT64
+        for node in model.graph.node:
+            _label_by_index(node)
+        model.graph.output[0].type.tensor_type.elem_type = TensorProto.INT64
     else:
-        _rename_output(graph, "prediction")
-    return bytes(model.SerializeToString())
+        _rename(model.graph, model.graph.output[0].name, "prediction")
+    return model
 
 
 def _label_by_index(node: Any) -> None:
@@ -79,43 +94,11 @@ def _label_by_index(node: Any) -> None:
             node.attribute.append(helper.make_attribute(name, list(range(count))))
 
 
-def _drop_zero_weights(node: Any) -> None:
-    """Leave out the classes that a leaf gives no vote: half the file of a forest of full-depth trees.
-
-    A binary ensemble is left alone: with weights for one class only, ONNX would read them in another way.
-    """
-    attributes = {attribute.name: attribute for attribute in node.attribute}
-    if len(attributes["classlabels_int64s"].ints) <= 2:
-        return
-    weights = np.array(attributes["class_weights"].floats, dtype=np.float32)
-    leaves = np.array([attributes["class_treeids"].ints, attributes["class_nodeids"].ints], dtype=np.int64)
-    first = np.ones(len(weights), dtype=bool)
-    first[1:] = (leaves[:, 1:] != leaves[:, :-1]).any(axis=0)
-    has_weight = np.logical_or.reduceat(weights != 0, np.flatnonzero(first))
-    # A leaf keeps at least one entry, even an all-zero one: a leaf without any is not a leaf to ONNX.
-    keep = (weights != 0) | (first & ~has_weight[np.cumsum(first) - 1])
-    for name in ("class_ids", "class_nodeids", "class_treeids"):
-        kept = np.array(attributes[name].ints, dtype=np.int64)[keep].tolist()
-        del attributes[name].ints[:]
-        attributes[name].ints.extend(kept)
-    del attributes["class_weights"].floats[:]
-    attributes["class_weights"].floats.extend(weights[keep].tolist())
-
-
-def _drop_defaults(node: Any) -> None:
-    for attribute in list(node.attribute):
-        default = _TREE_DEFAULTS.get(attribute.name)
-        if default is not None and set(attribute.floats or attribute.ints) == {default}:
-            node.attribute.remove(attribute)
-
-
-def _rename_output(graph: onnx.GraphProto, name: str) -> None:
-    old = graph.output[0].name
-    graph.output[0].name = name
+def _rename(graph: onnx.GraphProto, old: str, new: str) -> None:
+    """Rename an output, and the node output that it names."""
+    graph.output[0].name = new
     for node in graph.node:
-        for index, output in enumerate(node.output):
-            if output == old:
-                node.output[index] = name
-        for index, used in enumerate(node.input):
-            if used == old:
-                node.input[index] = name
+        for names in (node.output, node.input):
+            for index, name in enumerate(names):
+                if name == old:
+                    names[index] = new
