@@ -89,6 +89,8 @@ def create_app(
 def create_default_app() -> FastAPI:
     """Factory for uvicorn: everything from the environment."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    # A registry that is down is reported once; urllib3 would do so for every retry of every poll.
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
     return create_app(load_settings(InferenceApiSettings))
 
 

@@ -7,6 +7,8 @@ from inference_api.errors import Refusal
 
 # Large bodies held at the same time, as a multiple of the largest one.
 BODIES_AT_ONCE = 4
+GZIP_MAGIC = b"\x1f\x8b"
+COMPRESSED = "compressed bodies are not accepted; send the JSON as it is"
 
 
 class BodyReader:
@@ -31,6 +33,8 @@ class BodyReader:
             body = await self._read_rest(scope, receive, body)
         elif len(body) > self._limit:
             raise self._too_large()
+        if body.startswith(GZIP_MAGIC):
+            raise Refusal(415, COMPRESSED)
         return body
 
     async def _read_rest(self, scope: Scope, receive: Receive, first: bytes) -> bytes:
@@ -39,7 +43,7 @@ class BodyReader:
         if declared.isdigit() and int(declared) > self._limit:
             raise self._too_large()
         if headers.get(b"content-encoding", b"identity") != b"identity":
-            raise Refusal(415, "compressed bodies are not accepted; send the JSON as it is")
+            raise Refusal(415, COMPRESSED)
         chunks, size, more = [first], len(first), True
         self._held += size
         try:

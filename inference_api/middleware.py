@@ -60,7 +60,9 @@ class RequestContext:
 
 def route_of(scope: Scope) -> str:
     """The path template of a request, so that names in paths do not each make a time series."""
-    return str(getattr(scope.get("route"), "path", "unmatched"))
+    # FastAPI notes its own routes only; the endpoints of plain ones know their path.
+    found = scope.get("route") or scope.get("endpoint")
+    return str(getattr(found, "path", "unmatched"))
 
 
 def _id_factory() -> Callable[[], str]:

@@ -72,6 +72,7 @@ class ModelCache:
             file.write(record.model_dump_json(indent=1))
         Path(scratch).replace(home / RECORD_FILE)
         current = self.folder(record.champion)
+        os.utime(current)
         others = [path for path in home.iterdir() if path.is_dir() and path != current and path.name[0] != "."]
         for path in sorted(others, key=lambda path: path.stat().st_mtime, reverse=True)[1:]:
             shutil.rmtree(path, ignore_errors=True)

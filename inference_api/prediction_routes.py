@@ -5,7 +5,7 @@ in `inference_api.openapi`.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any
@@ -83,8 +83,11 @@ class PredictionService:
 
     def routes(self) -> list[Route]:
         return [
-            Route(PREDICT_PATH, _Endpoint(self._predict), methods=["POST"], name="predict"),
-            Route(MODEL_PREDICT_PATH, _Endpoint(self._predict_named), methods=["POST"], name="predict_model"),
+            Route(path, _Endpoint(path, answer), methods=["POST"], name=name)
+            for path, answer, name in (
+                (PREDICT_PATH, self._predict, "predict"),
+                (MODEL_PREDICT_PATH, self._predict_named, "predict_model"),
+            )
         ]
 
     def close(self) -> None:
@@ -168,7 +171,8 @@ class PredictionService:
 class _Endpoint:
     """An ASGI endpoint that sends the JSON bytes its function returns."""
 
-    def __init__(self, answer: Any) -> None:
+    def __init__(self, path: str, answer: Callable[[Scope, Receive], Awaitable[bytes]]) -> None:
+        self.path = path
         self._answer = answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

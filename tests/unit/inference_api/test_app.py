@@ -1,0 +1,178 @@
+"""The routes beside prediction: models, probes, operations, metrics, documentation."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.errors import RegistryError
+
+from .conftest import API_KEY, MakeService, MemoryRegistry, Service
+
+KEY = {"X-API-Key": API_KEY}
+
+
+def test_probes_before_and_after_the_first_model(make_service: MakeService, registry: MemoryRegistry) -> None:
+    registry.down = True
+    service = make_service()
+    assert service.client.get("/livez").status_code == 200
+    early = service.client.get("/readyz")
+    assert early.status_code == 503
+    assert "does not answer" in early.json()["registry"]
+    assert int(early.headers["retry-after"]) > 0
+    registry.down = False
+    service.store.refresh()
+    ready = service.client.get("/readyz")
+    assert ready.status_code == 200
+    assert ready.json()["registry"] == "ok"
+    assert ready.json()["models"]["covertype"]["champion_version"] == 1
+
+
+def test_models_lists_those_without_champion_too(service: Service) -> None:
+    models = {model["name"]: model for model in service.client.get("/models").json()["models"]}
+    assert models["covertype"] == {
+        "name": "covertype",
+        "title": "Forest cover type",
+        "task": "classification",
+        "champion_version": 1,
+        "status": "serving",
+        "detail": None,
+    }
+    assert models["newcomer"]["status"] == "no champion"
+    assert models["newcomer"]["champion_version"] is None
+
+
+def test_model_shows_versions_and_the_schema_of_a_record(service: Service, bundles: dict[str, Path]) -> None:
+    service.registry.add("covertype", bundles["covertype-2"], champion=False)
+    service.store.refresh()
+    service.registry.down = True
+    model = service.client.get("/models/covertype").json()
+    assert [(version["version"], version["aliases"]) for version in model["versions"]] == [(2, []), (1, ["champion"])]
+    assert model["target"] == "Cover_Type"
+    assert model["metrics"] == {"accuracy": 0.5}
+    schema = model["schema"]
+    elevation = schema["properties"]["Elevation"]
+    assert (elevation["type"], elevation["minimum"], elevation["maximum"]) == ("integer", 0, 9000)
+    assert elevation["x-unit"] == "m"
+    assert 0 <= elevation["default"] <= 9000
+    area = schema["properties"]["Wilderness_Area"]
+    assert area["x-categories"]["Cache"] == "Cache la Poudre Wilderness"
+    assert area["default"] in area["enum"]
+    assert len(schema["required"]) == 12
+    assert service.client.post("/models/covertype/predict", json=model["input_example"]).status_code == 200
+
+
+def test_defaults_of_a_schema_make_a_valid_record(service: Service) -> None:
+    for name in ("covertype", "penguins", "house_prices"):
+        schema = service.client.get(f"/models/{name}").json()["schema"]
+        record = {key: value["default"] for key, value in schema["properties"].items() if "default" in value}
+        assert len(record) == len(schema["properties"])
+        assert service.client.post(f"/models/{name}/predict", json=record).status_code == 200
+
+
+def test_nullable_and_date_columns_say_so_in_the_schema(service: Service) -> None:
+    properties = service.client.get("/models/house_prices").json()["schema"]["properties"]
+    assert properties["bed"]["type"] == ["number", "null"]
+    assert properties["prev_sold_date"]["format"] == "date"
+
+
+@pytest.mark.parametrize("method", ["reload", "rollback"])
+@pytest.mark.parametrize("headers", [{}, {"X-API-Key": "wrong"}, {"X-API-Key": "ñ".encode("latin-1")}])
+def test_operations_need_the_key(service: Service, method: str, headers: dict[str, Any]) -> None:
+    reply = service.client.post(f"/models/covertype/{method}", headers=headers)
+    assert reply.status_code == 401
+    assert "X-API-Key" in reply.json()["detail"]
+
+
+def test_reload_serves_a_new_champion_at_once(service: Service, bundles: dict[str, Path]) -> None:
+    service.registry.add("covertype", bundles["covertype-2"])
+    reply = service.client.post("/models/covertype/reload", headers=KEY)
+    assert reply.status_code == 200
+    assert reply.json()["champion_version"] == 2
+
+
+def test_reload_of_a_model_that_is_new_to_the_service(service: Service, bundles: dict[str, Path]) -> None:
+    service.registry.add("fresh", bundles["penguins"])
+    assert service.client.post("/models/fresh/reload", headers=KEY).json()["champion_version"] == 1
+    assert service.client.post("/models/nobody/reload", headers=KEY).status_code == 404
+
+
+def test_reload_while_the_registry_is_down(service: Service) -> None:
+    service.registry.down = True
+    reply = service.client.post("/models/covertype/reload", headers=KEY)
+    assert reply.status_code == 503
+    assert "does not answer" in reply.json()["detail"]
+
+
+def test_rollback_moves_the_champion_and_serves_it(
+    make_service: MakeService, registry: MemoryRegistry, bundles: dict[str, Path]
+) -> None:
+    registry.add("covertype", bundles["covertype-2"])
+
+    def roll_back(name: str, to: int | None, reason: str) -> dict[str, Any]:
+        registry.promote(name, to or 1)
+        return {"to_version": to or 1, "reason": reason}
+
+    service = make_service(roll_back=roll_back)
+    assert service.client.get("/models/covertype").json()["champion_version"] == 2
+    reply = service.client.post("/models/covertype/rollback", headers=KEY, json={"reason": "worse in the field"})
+    assert reply.status_code == 200
+    assert reply.json()["champion_version"] == 1
+    assert reply.json()["record"] == {"to_version": 1, "reason": "worse in the field"}
+    assert (
+        service.client.post("/models/covertype/rollback", headers=KEY, json={"to": 2}).json()["champion_version"] == 2
+    )
+    assert service.client.post("/models/covertype/rollback", headers=KEY, json={"to": "two"}).status_code == 422
+
+
+def test_rollback_that_is_impossible_says_why(make_service: MakeService) -> None:
+    def roll_back(name: str, to: int | None, reason: str) -> dict[str, Any]:  # noqa: ARG001
+        raise RegistryError(f"the champion of {name} replaced none, so there is nothing to return to")
+
+    reply = make_service(roll_back=roll_back).client.post("/models/covertype/rollback", headers=KEY)
+    assert reply.status_code == 503
+    assert "nothing to return to" in reply.json()["detail"]
+
+
+def test_metrics_count_requests_by_route(service: Service) -> None:
+    service.client.post("/predict", json={})
+    service.client.get("/models/covertype")
+    service.client.get("/models/penguins")
+    service.client.get("/wp-login.php")
+    text = service.client.get("/metrics").text
+    assert 'inference_requests_total{method="POST",route="/predict",status="422"} 1.0' in text
+    assert 'inference_requests_total{method="GET",route="/models/{name}",status="200"} 2.0' in text
+    assert 'inference_requests_total{method="any",route="unmatched",status="404"} 1.0' in text
+    assert 'inference_model_version{model="covertype"} 1.0' in text
+
+
+def test_openapi_documents_every_route_with_the_schemas_of_live_models(
+    service: Service, bundles: dict[str, Path]
+) -> None:
+    document = service.client.get("/openapi.json").json()
+    assert {"/predict", "/models/{name}/predict", "/models/{name}/reload", "/readyz"} <= set(document["paths"])
+    operation = document["paths"]["/predict"]["post"]
+    assert (
+        operation["requestBody"]["content"]["application/json"]["examples"]["penguins"]["value"]["model"] == "penguins"
+    )
+    assert {"200", "413", "422", "429", "503"} <= set(operation["responses"])
+    assert "Elevation" in document["components"]["schemas"]["record_covertype"]["properties"]
+    service.registry.add("fresh", bundles["penguins"])
+    service.store.refresh()
+    assert "record_fresh" in service.client.get("/openapi.json").json()["components"]["schemas"]
+
+
+def test_front_page_and_docs(service: Service) -> None:
+    assert service.client.get("/").json()["default_model"] == "covertype"
+    assert "openapi.json" in service.client.get("/docs").text
+
+
+def test_unexpected_failure_gives_an_id_to_quote(make_service: MakeService) -> None:
+    def roll_back(name: str, to: int | None, reason: str) -> dict[str, Any]:  # noqa: ARG001
+        raise ZeroDivisionError
+
+    service = make_service(roll_back=roll_back)
+    service.client._transport.raise_server_exceptions = False
+    reply = service.client.post("/models/covertype/rollback", headers=KEY | {"X-Request-ID": "quote-me"})
+    assert reply.status_code == 500
+    assert "quote-me" in reply.json()["detail"]

@@ -1,0 +1,65 @@
+"""The cache gives back undamaged bundles only, and does not grow."""
+
+from pathlib import Path
+
+import pytest
+
+from inference_api.model_cache import ModelCache, ServedRecord
+from pipeline.bundle import BundleError, bundle_digest
+
+from .conftest import MemoryRegistry
+
+
+def remember(cache: ModelCache, registry: MemoryRegistry, version: int) -> Path:
+    info = next(info for info in registry.versions("covertype") if info.version == version)
+    folder, digest = cache.fetch(registry, info)
+    cache.remember(ServedRecord(champion=info, digest=digest, versions=registry.versions("covertype")))
+    return folder
+
+
+def test_remembered_model_is_recalled(registry: MemoryRegistry, tmp_path: Path) -> None:
+    cache = ModelCache(tmp_path)
+    folder = remember(cache, registry, 1)
+    [(record, found)] = ModelCache(tmp_path).recall()
+    assert found == folder
+    assert record.champion.version == 1
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "bundle.json"])
+def test_damaged_bundle_is_not_recalled_but_downloaded_again(
+    registry: MemoryRegistry, tmp_path: Path, name: str
+) -> None:
+    cache = ModelCache(tmp_path)
+    folder = remember(cache, registry, 1)
+    good = bundle_digest(folder)
+    (folder / name).write_bytes(b"damaged")
+    assert cache.recall() == []
+    assert bundle_digest(remember(cache, registry, 1)) == good
+    assert len(cache.recall()) == 1
+
+
+def test_damaged_record_is_ignored(registry: MemoryRegistry, tmp_path: Path) -> None:
+    cache = ModelCache(tmp_path)
+    remember(cache, registry, 1)
+    (tmp_path / "covertype" / "served.json").write_text("{", encoding="utf-8")
+    assert cache.recall() == []
+
+
+def test_bundle_other_than_the_registered_one_is_refused(
+    registry: MemoryRegistry, bundles: dict[str, Path], tmp_path: Path
+) -> None:
+    registry.bundles["covertype-1"] = bundles["penguins"]
+    with pytest.raises(BundleError, match="damaged"):
+        remember(ModelCache(tmp_path), registry, 1)
+    assert not any(path.is_dir() for path in (tmp_path / "covertype").iterdir())
+
+
+def test_only_the_current_and_the_previous_bundle_are_kept(
+    registry: MemoryRegistry, bundles: dict[str, Path], tmp_path: Path
+) -> None:
+    cache = ModelCache(tmp_path)
+    for version in range(1, 5):
+        remember(cache, registry, version)
+        registry.add("covertype", bundles["covertype"])
+    names = sorted(path.name.split("-")[0] for path in (tmp_path / "covertype").iterdir() if path.is_dir())
+    assert names == ["3", "4"]

@@ -1,0 +1,189 @@
+"""The store follows the champion, keeps the last good model on any failure, and restarts without a registry."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inference_api.errors import Refusal
+from inference_api.metrics import ServiceMetrics
+from inference_api.model_cache import ModelCache
+from inference_api.model_store import ModelStore
+from pipeline.errors import RegistryError
+
+from .conftest import MemoryRegistry
+
+
+def open_store(registry: Any, tmp_path: Path) -> ModelStore:
+    cache = ModelCache(tmp_path / "cache")
+    return ModelStore(lambda: registry, cache, ServiceMetrics(), poll_seconds=0.02, default="covertype")
+
+
+def served(store: ModelStore, name: str = "covertype") -> int | None:
+    state = store.states.get(name)
+    return state.predictor.version if state is not None and state.predictor is not None else None
+
+
+def wait_until(condition: Any) -> None:
+    waiting = threading.Event()
+    for _ in range(500):
+        if condition():
+            return
+        waiting.wait(0.02)
+    raise AssertionError("did not come about in 10 s")
+
+
+def test_promotion_is_followed_by_polling(registry: MemoryRegistry, bundles: dict[str, Path], tmp_path: Path) -> None:
+    store = open_store(registry, tmp_path)
+    store.start()
+    try:
+        wait_until(lambda: served(store) == 1)
+        registry.add("covertype", bundles["covertype-2"])
+        wait_until(lambda: served(store) == 2)
+        registry.promote("covertype", 1)
+        wait_until(lambda: served(store) == 1)
+    finally:
+        store.stop()
+
+
+def test_champion_is_downloaded_once(registry: MemoryRegistry, tmp_path: Path) -> None:
+    store = open_store(registry, tmp_path)
+    for _ in range(3):
+        store.refresh()
+    assert registry.downloads == 3  # three models
+
+
+def test_model_that_cannot_be_loaded_leaves_the_last_good_one(
+    registry: MemoryRegistry, bundles: dict[str, Path], tmp_path: Path
+) -> None:
+    store = open_store(registry, tmp_path)
+    store.refresh()
+    good = store.find("covertype")
+    registry.add("covertype", None)
+    store.refresh()
+    state = store.states["covertype"]
+    assert store.find("covertype") is good
+    assert state.status == "stale"
+    assert state.problem == (
+        "version 2 cannot be served: version 2 of covertype has no serving bundle; still serving version 1"
+    )
+    assert served(store, "penguins") == 1
+    registry.add("covertype", bundles["covertype-2"])
+    store.refresh()
+    assert served(store) == 3
+    assert store.states["covertype"].status == "serving"
+
+
+def test_damaged_download_is_not_served(registry: MemoryRegistry, bundles: dict[str, Path], tmp_path: Path) -> None:
+    store = open_store(registry, tmp_path)
+    store.refresh()
+    registry.add("covertype", bundles["covertype-2"])
+    registry.bundles["covertype-2"] = bundles["penguins"]  # not what the digest was registered of
+    store.refresh()
+    assert served(store) == 1
+    assert "is damaged" in (store.states["covertype"].problem or "")
+
+
+def test_failing_version_is_not_downloaded_at_every_poll(tmp_path: Path) -> None:
+    registry = MemoryRegistry()
+    registry.add("covertype", None)
+    store = open_store(registry, tmp_path)
+    store._poll_seconds = 3600
+    for _ in range(5):
+        store.refresh()
+    assert registry.downloads == 1
+    store.refresh("covertype")  # a reload that somebody asks for does not wait
+    assert registry.downloads == 2
+
+
+def test_outage_changes_nothing_but_the_report(registry: MemoryRegistry, tmp_path: Path) -> None:
+    store = open_store(registry, tmp_path)
+    store.refresh()
+    before = store.states
+    registry.down = True
+    store.refresh()
+    assert store.states is before
+    assert "does not answer" in (store.registry_problem or "")
+    registry.down = False
+    store.refresh()
+    assert store.registry_problem is None
+
+
+@pytest.mark.parametrize("answer", [None, 5, ["covertype"]])
+def test_registry_that_answers_nonsense_is_an_outage(registry: MemoryRegistry, tmp_path: Path, answer: Any) -> None:
+    store = open_store(registry, tmp_path)
+    store.refresh()
+    registry.models = lambda: answer  # type: ignore[method-assign]
+    registry.versions = lambda _: answer  # type: ignore[method-assign]
+    store.refresh()
+    assert served(store) == 1
+    assert store.registry_problem is not None
+
+
+def test_restart_during_an_outage_serves_from_the_cache(registry: MemoryRegistry, tmp_path: Path) -> None:
+    open_store(registry, tmp_path).refresh()
+    registry.down = True
+    store = open_store(registry, tmp_path)
+    store.start()
+    try:
+        wait_until(lambda: all(served(store, name) == 1 for name in ("covertype", "penguins", "house_prices")))
+        wait_until(lambda: "does not answer" in (store.registry_problem or ""))
+        assert [version.version for version in store.states["covertype"].versions] == [1]
+        registry.down = False
+        wait_until(lambda: store.registry_problem is None and store.states["covertype"].confirmed)
+    finally:
+        store.stop()
+
+
+def test_registry_that_cannot_even_be_opened(tmp_path: Path) -> None:
+    def refuse() -> MemoryRegistry:
+        raise RegistryError("no such scheme")
+
+    store = ModelStore(refuse, ModelCache(tmp_path), ServiceMetrics(), poll_seconds=1, default="covertype")
+    store.refresh()
+    with pytest.raises(Refusal, match="no such scheme") as refused:
+        store.find("covertype")
+    assert refused.value.status == 503
+    assert "Retry-After" in refused.value.headers
+
+
+def test_cached_model_of_another_registry_is_dropped(registry: MemoryRegistry, tmp_path: Path) -> None:
+    open_store(registry, tmp_path).refresh()
+    store = open_store(MemoryRegistry(), tmp_path)
+    store._load_cached()
+    assert served(store) == 1
+    store.refresh()
+    assert served(store) is None
+
+
+def test_champion_that_loses_its_alias_is_served_on(registry: MemoryRegistry, tmp_path: Path) -> None:
+    store = open_store(registry, tmp_path)
+    store.refresh()
+    registry.promote("covertype", None)
+    store.refresh()
+    assert served(store) == 1
+    assert store.states["covertype"].status == "stale"
+
+
+def test_same_version_number_of_another_run_is_another_model(
+    registry: MemoryRegistry, bundles: dict[str, Path], tmp_path: Path
+) -> None:
+    store = open_store(registry, tmp_path)
+    store.refresh()
+    before = store.find("covertype")
+    fresh = MemoryRegistry()
+    fresh.add("covertype", bundles["covertype-2"])
+    fresh.known["covertype"] = [fresh.known["covertype"][0].model_copy(update={"run_id": "other"})]
+    fresh.bundles["other"] = bundles["covertype-2"]
+    store._registry = fresh
+    store.refresh()
+    assert served(store) == 1
+    assert store.find("covertype") is not before
+
+
+def test_cache_folder_that_cannot_be_written_is_reported(registry: MemoryRegistry, tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file, not a folder", encoding="utf-8")
+    store = open_store(registry, tmp_path)
+    store.refresh()
+    assert "cache" in (store.states["covertype"].problem or "")

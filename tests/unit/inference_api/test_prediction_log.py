@@ -1,0 +1,86 @@
+"""The log stores what was predicted, drops rather than grows, and never reports a failure to its caller."""
+
+import threading
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inference_api import prediction_log
+from inference_api.metrics import ServiceMetrics
+from inference_api.prediction_log import PredictionLog, Writer
+from inference_api.predictor import Predictor
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prediction_log, "FLUSH_SECONDS", 0.01)
+
+
+@pytest.fixture
+def predictor(bundles: dict[str, Path]) -> Predictor:
+    return Predictor("house_prices", 7, bundles["house_prices"])
+
+
+def add(log: PredictionLog, predictor: Predictor, count: int) -> None:
+    rows, _ = predictor.validator.read(b'{"status":"sold","prev_sold_date":"2020-01-31"}', 1)
+    log.add("id-1", predictor, rows * count, predictor.predict_many(rows) * count)
+
+
+def test_predictions_are_stored_with_their_origin(predictor: Predictor) -> None:
+    stored: list[dict[str, Any]] = []
+    log = PredictionLog(lambda: stored.extend, ServiceMetrics())
+    log.start()
+    add(log, predictor, 3)
+    log.stop()
+    assert len(stored) == 3
+    row = stored[0]
+    assert (row["request_id"], row["use_case"], row["model_version"]) == ("id-1", "house_prices", 7)
+    assert row["features"]["prev_sold_date"] == date(2020, 1, 31).isoformat()
+    assert float(row["prediction"]) > 0
+    assert row["at"].tzinfo is not None
+
+
+def test_full_queue_drops_and_counts(predictor: Predictor) -> None:
+    metrics = ServiceMetrics()
+    log = PredictionLog(lambda: len, metrics, capacity=5)
+    add(log, predictor, 8)
+    add(log, predictor, 1)
+    assert b"prediction_log_dropped_total 4.0" in metrics.render()
+
+
+def test_failing_warehouse_is_tried_again_and_nothing_is_lost(predictor: Predictor) -> None:
+    stored: list[dict[str, Any]] = []
+    done = threading.Event()
+    attempts = 0
+
+    def open_writer() -> Writer:
+        nonlocal attempts
+        attempts += 1
+        if attempts < 3:
+            raise ConnectionError("the warehouse is down")
+
+        def write(rows: list[dict[str, Any]]) -> None:
+            stored.extend(rows)
+            done.set()
+
+        return write
+
+    log = PredictionLog(open_writer, ServiceMetrics())
+    log.start()
+    add(log, predictor, 2)
+    assert done.wait(10)
+    log.stop()
+    assert len(stored) == 2
+
+
+def test_stop_does_not_wait_for_a_warehouse_that_is_down(predictor: Predictor) -> None:
+    def refuse() -> Writer:
+        raise ConnectionError("the warehouse is down")
+
+    log = PredictionLog(refuse, ServiceMetrics())
+    log.start()
+    add(log, predictor, 2)
+    log.stop()
+    assert not log._thread.is_alive()

@@ -1,0 +1,77 @@
+"""A predictor answers as its bundle recorded, or refuses to load."""
+
+import json
+import shutil
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inference_api.predictor import CHUNK_ROWS, Predictor
+from pipeline.bundle import BundleError
+
+
+def change(folder: Path, tmp_path: Path, **changes: Any) -> Path:
+    copy = tmp_path / "bundle"
+    shutil.copytree(folder, copy)
+    path = copy / "bundle.json"
+    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | changes), encoding="utf-8")
+    return copy
+
+
+def test_integer_like_classes_are_integers_with_their_full_name(bundles: dict[str, Path]) -> None:
+    predictor = Predictor("covertype", 3, bundles["covertype"])
+    outcome = predictor.predict_one(
+        predictor.validator.read_one(json.dumps(predictor.bundle.input_example).encode(), named=False)
+    )
+    assert isinstance(outcome.prediction, int)
+    assert outcome.label == predictor.bundle.labels[str(outcome.prediction)]
+    assert outcome.probabilities is not None
+    assert sum(outcome.probabilities.values()) == pytest.approx(1, abs=1e-4)
+    assert max(outcome.probabilities, key=lambda name: outcome.probabilities[name]) == str(outcome.prediction)  # type: ignore[index]
+
+
+def test_regression_is_a_number_in_the_unit_of_the_target(bundles: dict[str, Path]) -> None:
+    predictor = Predictor("house_prices", 1, bundles["house_prices"])
+    outcome = predictor.predict_one(predictor.validator.read(b'{"status":"sold"}', 1)[0][0])
+    assert isinstance(outcome.prediction, float)
+    assert outcome.prediction > 1  # dollars, not their logarithm
+    assert outcome.label is None
+    assert outcome.probabilities is None
+
+
+def test_many_records_are_answered_like_single_ones_in_order(bundles: dict[str, Path]) -> None:
+    predictor = Predictor("covertype", 1, bundles["covertype"])
+    example = predictor.bundle.input_example
+    rows = [tuple((example | {"Elevation": i % 4000}).values()) for i in range(CHUNK_ROWS + 10)]
+    many = predictor.predict_many(rows)
+    assert len(many) == len(rows)
+    for index in (0, 1234, CHUNK_ROWS - 1, CHUNK_ROWS, len(rows) - 1):
+        single = predictor.predict_one(rows[index])
+        assert single.prediction == many[index].prediction
+        assert single.probabilities == pytest.approx(many[index].probabilities, abs=2e-6)
+
+
+def test_model_that_answers_its_example_otherwise_is_refused(bundles: dict[str, Path], tmp_path: Path) -> None:
+    wrong = change(bundles["penguins"], tmp_path, expected={"prediction": "Emperor"})
+    with pytest.raises(BundleError, match="expected 'Emperor'"):
+        Predictor("penguins", 1, wrong)
+
+
+def test_encoding_that_does_not_fit_the_model_is_refused(bundles: dict[str, Path], tmp_path: Path) -> None:
+    encoding = [{"kind": "numeric", "column": "bill_length_mm", "impute": 0}]
+    with pytest.raises(BundleError, match="its encoding makes 1"):
+        Predictor("penguins", 1, change(bundles["penguins"], tmp_path, encoding=encoding))
+
+
+def test_classes_that_do_not_fit_the_model_are_refused(bundles: dict[str, Path], tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="its bundle names 2 classes"):
+        Predictor("penguins", 1, change(bundles["penguins"], tmp_path, classes=["Adelie", "Gentoo"]))
+
+
+def test_file_that_is_no_onnx_model_is_refused(bundles: dict[str, Path], tmp_path: Path) -> None:
+    broken = change(bundles["penguins"], tmp_path, onnx_sha256=sha256(b"nonsense").hexdigest())
+    (broken / "model.onnx").write_bytes(b"nonsense")
+    with pytest.raises(BundleError, match="ONNX Runtime"):
+        Predictor("penguins", 1, broken)
