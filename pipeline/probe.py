@@ -101,14 +101,19 @@ def _difference(answer: dict[str, Any], bundle: Bundle) -> str:
     if bundle.task == "regression":
         same = isinstance(found, int | float) and math.isclose(found, float(expected.prediction), rel_tol=TOLERANCE)
     else:
-        probabilities = answer.get("probabilities") or {}
-        same = str(found) == str(expected.prediction) and all(
-            math.isclose(probabilities.get(name, math.nan), value, abs_tol=TOLERANCE)
-            for name, value in (expected.probabilities or {}).items()
-        )
-    if same:
+        same = str(found) == str(expected.prediction)
+    if not same:
+        return f"the inference API answers the input example with {found!r}, the model says {expected.prediction!r}"
+    probabilities = answer.get("probabilities") or {}
+    if all(
+        math.isclose(probabilities.get(name, math.nan), value, abs_tol=TOLERANCE)
+        for name, value in (expected.probabilities or {}).items()
+    ):
         return ""
-    return f"the inference API answers the input example {found!r} where the model says {expected.prediction!r}"
+    return (
+        f"the inference API answers the input example with the probabilities {probabilities}, the model says "
+        f"{expected.probabilities}"
+    )
 
 
 def _go_back(registry: Registry, warehouse: "Warehouse", name: str, version: int, problem: str) -> str:

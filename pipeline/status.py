@@ -49,8 +49,8 @@ def render_status(status: dict[str, Any], metric: str) -> str:
     """
     champion = f"version {status['champion']}" if status["champion"] else "none yet"
     head = (
-        f"{status['use_case']}: {status['rows']} rows from {len(status['batches'])} deliveries, "
-        f"{status['quarantined']} rows in quarantine; champion: {champion}"
+        f"{status['use_case']}: {status['rows']} rows; deliveries: {len(status['batches'])}; "
+        f"quarantined rows: {status['quarantined']}; champion: {champion}"
     )
     decisions = [
         [_time(item["at"]), "train" if item["train"] else "skip", "; ".join(item["reasons"])]

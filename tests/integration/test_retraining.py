@@ -1,0 +1,348 @@
+"""The training loop in one process: SQLite warehouse, lake in a folder, real MLflow store, real rows of penguins."""
+
+import hashlib
+import json
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from palmerpenguins import load_penguins
+
+from pipeline import promotion, retraining
+from pipeline.bundle import Bundle, load_bundle
+from pipeline.errors import LakeError, RegistryError, ServingError
+from pipeline.lake import ArchivedDelivery, FileLake
+from pipeline.registry import Registry
+from pipeline.retraining import Retraining
+from pipeline.use_case import UseCase
+from pipeline.validation import validate
+from pipeline.warehouse import Warehouse
+from pipeline.warehouse.database import Database
+
+ACTOR = "test"
+
+
+@dataclass
+class Loop:
+    """Everything a step needs."""
+
+    folder: Path
+    use_case: UseCase
+
+    def __post_init__(self) -> None:
+        self.lake = FileLake(self.folder.parent / "lake")
+        self.warehouse = Warehouse(Database(f"sqlite:///{self.folder / 'warehouse.db'}"))
+        self.registry = Registry(f"sqlite:///{self.folder / 'mlflow.db'}")
+
+    def store(self, batch: int, rows: list[list[str]]) -> None:
+        payload = json.dumps(rows).encode()
+        digest = hashlib.sha256(payload).hexdigest()
+        archived = ArchivedDelivery(
+            use_case=self.use_case.name,
+            group_number=1,
+            epoch=1,
+            batch_number=batch,
+            payload_sha256=digest,
+            uri=self.lake.uri(f"raw/{digest}.json"),
+            received_at=datetime.now(UTC),
+        )
+        self.warehouse.store(archived, validate(self.use_case, rows))
+
+    def retrain(self, use_case: UseCase | None = None, **options: Any) -> Retraining:
+        return retraining.retrain(
+            use_case or self.use_case, self.warehouse, self.lake, self.registry, jobs=1, actor=ACTOR, **options
+        )
+
+    def champion(self) -> int | None:
+        champion = self.registry.champion(self.use_case.name)
+        return champion.version if champion else None
+
+
+def searching(use_case: UseCase, **parameters: Any) -> UseCase:
+    """The use case with a search of one candidate."""
+    candidate = use_case.training.search.candidates[0].model_copy(
+        update={"parameters": {name: [value] for name, value in parameters.items()}}
+    )
+    search = use_case.training.search.model_copy(update={"candidates": [candidate], "folds": 2})
+    return use_case.model_copy(update={"training": use_case.training.model_copy(update={"search": search})})
+
+
+@dataclass
+class Story:
+    """What happened, in order: a stump, nothing new, a quarter more rows, all rows, the same rows by force."""
+
+    loop: Loop
+    first: Retraining
+    repeated: Retraining
+    few_more: Retraining
+    better: Retraining
+    forced: Retraining
+    progress: list[str]
+
+
+@pytest.fixture(scope="module")
+def story(penguins: UseCase, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    folder = tmp_path_factory.mktemp("training") / "story"
+    folder.mkdir()
+    strong = searching(penguins, n_estimators=20, min_samples_leaf=1)
+    loop = Loop(folder, strong)
+    loop.lake.create()
+    loop.warehouse.migrate([penguins])
+    table = load_penguins().sample(frac=1, random_state=0).astype(object)
+    rows = [["" if value != value else str(value) for value in row] for row in table.itertuples(index=False)]
+    progress: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)  # MLflow puts the artifacts of a SQLite store below the working directory
+        loop.store(1, rows[:120])
+        first = loop.retrain(
+            searching(penguins, n_estimators=1, max_depth=1, max_features=1.0), on_progress=progress.append
+        )
+        repeated = loop.retrain()
+        loop.store(2, rows[120:150])
+        few_more = loop.retrain()
+        loop.store(3, rows[150:])
+        better, forced = loop.retrain(), loop.retrain(forced=True)
+    yield Story(loop, first, repeated, few_more, better, forced, progress)
+    loop.warehouse.close()
+
+
+@pytest.fixture
+def loop(story: Story, tmp_path: Path) -> Iterator[Loop]:
+    """The state after the story, to change at will: version 2 is champion after version 1, and 3 was rejected."""
+    story.loop.warehouse.close()
+    for name in ("warehouse.db", "mlflow.db"):
+        shutil.copy(story.loop.folder / name, tmp_path / name)
+    copy = Loop(tmp_path, story.loop.use_case)
+    copy.lake = story.loop.lake
+    yield copy
+    copy.warehouse.close()
+
+
+def test_the_first_model_is_promoted_over_the_baseline(story: Story) -> None:
+    assert story.first.training.reasons == ["there is no champion yet"]
+    assert story.first.promoted
+    assert story.first.decision is not None
+    assert story.first.decision.opponent == "baseline"
+
+
+def test_progress_names_each_step_in_order(story: Story) -> None:
+    steps = list(dict.fromkeys(line.split(":")[0] for line in story.progress))
+    assert steps == ["decide", "snapshot", "search", "evaluate", "register", "compare", "promote"]
+
+
+def test_nothing_is_trained_before_enough_rows_are_new(story: Story) -> None:
+    for skipped in (story.repeated, story.few_more):
+        assert skipped.version is None
+        assert not skipped.training.train
+    assert "25% new rows" in story.few_more.training.reasons[0]
+
+
+def test_a_better_challenger_replaces_the_champion_on_the_same_held_out_rows(story: Story) -> None:
+    decision = story.better.decision
+    assert story.better.promoted
+    assert decision is not None
+    assert decision.opponent == "champion"
+    assert decision.gain is not None
+    assert decision.gain > 0.05
+    versions = {version.version: version for version in story.loop.registry.versions("penguins")}
+    assert decision.rows == int(versions[2].tags["holdout_rows"])
+    assert decision.challenger_score == pytest.approx(versions[2].metrics["accuracy"], abs=1e-6)
+    assert versions[2].aliases == ["champion"]
+    assert versions[1].stage == "Archived"
+
+
+def test_the_same_model_trained_again_is_rejected(story: Story) -> None:
+    assert story.forced.training.reasons[0] == "forced"
+    assert not story.forced.promoted
+    assert story.loop.champion() == 2
+
+
+def test_every_decision_is_kept_with_its_reasons(story: Story) -> None:
+    warehouse, name = story.loop.warehouse, story.loop.use_case.name
+    assert [item.train for item in reversed(warehouse.decisions(name))] == [True, False, False, True, True]
+    history = [(item.action, item.from_version, item.to_version) for item in warehouse.promotion_history(name)]
+    assert history == [("reject", 2, 3), ("promote", 1, 2), ("promote", None, 1)]
+    newest = warehouse.promotion_history(name)[0]
+    assert newest.actor == ACTOR
+    assert newest.decision is not None
+    assert newest.decision["accepted"] is False
+
+
+def test_the_results_of_the_steps_survive_a_process_border(loop: Loop) -> None:
+    """As Airflow passes them: through JSON."""
+    frozen = retraining.snapshot(loop.use_case, loop.warehouse, loop.lake)
+    assert json.loads(json.dumps(frozen)) == frozen
+    compared = retraining.compare(loop.use_case, loop.lake, loop.registry, 3)
+    assert json.loads(json.dumps(compared)) == compared
+    assert not retraining.promote(loop.use_case, loop.warehouse, loop.registry, 3, compared)
+
+
+@pytest.mark.parametrize(("mode", "action"), [("dry_run", "dry_run"), ("disabled", "reject")])
+def test_a_use_case_can_forbid_promotion_by_itself(loop: Loop, mode: str, action: str) -> None:
+    careful = loop.use_case.model_copy(
+        update={"promotion": loop.use_case.promotion.model_copy(update={"mode": mode, "min_improvement": -1.0})}
+    )
+    decision = retraining.compare(careful, loop.lake, loop.registry, 3)
+    assert decision["accepted"]
+    assert not retraining.promote(careful, loop.warehouse, loop.registry, 3, decision)
+    assert loop.champion() == 2
+    newest = loop.warehouse.promotion_history("penguins")[0]
+    assert newest.action == action
+    assert newest.reason.startswith(f"promotion.mode is {mode}")
+
+
+def test_a_promotion_that_is_repeated_is_recorded_once(loop: Loop) -> None:
+    for _ in range(2):
+        record = promotion.promote(loop.registry, loop.warehouse, "penguins", 3, actor="ada", reason="why not")
+        assert (record.from_version, record.to_version) == (2, 3)
+    assert [item.to_version for item in loop.warehouse.promotion_history("penguins")] == [3, 3, 2, 1]
+
+
+def test_rolling_back_twice_ends_at_the_first_champion(loop: Loop) -> None:
+    promotion.promote(loop.registry, loop.warehouse, "penguins", 3, actor="ada", reason="why not")
+    moves = []
+    for _ in range(2):
+        record = promotion.rollback(loop.registry, loop.warehouse, "penguins", actor="ada", reason="worse in the field")
+        moves.append((record.from_version, record.to_version))
+    assert moves == [(3, 2), (2, 1)]
+    with pytest.raises(RegistryError, match="version 1 of penguins is its first champion"):
+        promotion.rollback(loop.registry, loop.warehouse, "penguins", actor="ada", reason="further")
+    assert loop.warehouse.promotion_history("penguins")[0].reason == "worse in the field"
+
+
+def test_one_can_go_back_from_a_version_that_was_named(loop: Loop) -> None:
+    promotion.rollback(loop.registry, loop.warehouse, "penguins", 3, actor="ada", reason="try it")
+    record = promotion.rollback(loop.registry, loop.warehouse, "penguins", actor="ada", reason="it was not better")
+    assert (record.from_version, record.to_version) == (3, 2)
+    with pytest.raises(RegistryError, match="version 2 of penguins is the champion already"):
+        promotion.rollback(loop.registry, loop.warehouse, "penguins", 2, actor="ada", reason="again")
+
+
+def test_a_snapshot_that_is_gone_is_named_and_the_champion_stays(loop: Loop, tmp_path: Path) -> None:
+    loop.lake = FileLake(tmp_path / "empty")
+    loop.lake.create()
+    with pytest.raises(LakeError, match=r"there is no object .*snapshots/penguins"):
+        retraining.compare(loop.use_case, loop.lake, loop.registry, 3)
+    assert loop.champion() == 2
+
+
+class FakeApi:
+    """An inference API that serves what a test tells it to."""
+
+    def __init__(self, bundle: Bundle, served: int | None) -> None:
+        self.served = served
+        self.status = 200
+        self.answer: dict[str, Any] = {
+            "prediction": bundle.expected.prediction,
+            "probabilities": bundle.expected.probabilities,
+            "model_version": served,
+        }
+        self.asked: list[dict[str, Any]] = []
+        self.url = ""
+
+    def reply(self, path: str, body: bytes) -> tuple[int, dict[str, Any]]:
+        if not body:
+            return (200, {"champion_version": self.served}) if path == "/models/penguins" else (404, {})
+        self.asked.append(json.loads(body))
+        return self.status, self.answer
+
+
+@contextmanager
+def running(api: FakeApi) -> Iterator[FakeApi]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            status, reply = api.reply(self.path, body)
+            content = json.dumps(reply).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_POST = do_GET  # noqa: N815
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    api.url = f"http://127.0.0.1:{server.server_port}"
+    try:
+        yield api
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def bundle(loop: Loop, tmp_path: Path) -> Bundle:
+    champion = loop.registry.resolve("penguins", "champion")
+    return load_bundle(loop.registry.download_bundle(champion, tmp_path / "bundle"))
+
+
+def verify(loop: Loop, url: str, timeout: float = 0.2) -> dict[str, Any]:
+    return retraining.verify_serving(loop.use_case, loop.warehouse, loop.registry, url, 2, timeout)
+
+
+def test_a_champion_that_is_served_and_answers_its_example_passes(loop: Loop, bundle: Bundle) -> None:
+    with running(FakeApi(bundle, served=2)) as api:
+        assert verify(loop, api.url)["model_version"] == 2
+    assert api.asked == [bundle.input_example]
+
+
+def test_the_api_is_given_time_to_follow(loop: Loop, bundle: Bundle) -> None:
+    with running(FakeApi(bundle, served=1)) as api:
+
+        def follow() -> None:
+            api.served = api.answer["model_version"] = 2
+
+        timer = threading.Timer(0.3, follow)
+        timer.start()
+        assert verify(loop, api.url, timeout=30)["model_version"] == 2
+        timer.join()
+
+
+@pytest.mark.parametrize(
+    ("served", "status", "change", "problem"),
+    [
+        (1, 200, {}, "serves version 1 instead of version 2"),
+        (None, 200, {}, r"serves no version \(status 200\)"),
+        (2, 500, {}, "answers the input example with 500"),
+        (2, 200, {"prediction": "Unicorn"}, "answers the input example with 'Unicorn', the model says"),
+        (2, 200, {"probabilities": {"Adelie": 0.0}}, "the probabilities"),
+    ],
+)
+def test_a_champion_that_is_not_served_as_it_should_is_rolled_back(
+    loop: Loop, bundle: Bundle, served: int | None, status: int, change: dict[str, Any], problem: str
+) -> None:
+    api = FakeApi(bundle, served)
+    api.status = status
+    api.answer |= change
+    with running(api), pytest.raises(ServingError, match=rf"{problem}.*; rolled back to version 1"):
+        verify(loop, api.url)
+    assert loop.champion() == 1
+    newest = loop.warehouse.promotion_history("penguins")[0]
+    assert (newest.action, newest.from_version, newest.to_version) == ("rollback", 2, 1)
+    assert newest.actor == "verify_serving"
+
+
+def test_an_api_that_is_down_says_nothing_against_the_champion(loop: Loop) -> None:
+    with pytest.raises(ServingError, match=r"127\.0\.0\.1:9/models/penguins does not answer.*INFERENCE_API_URL"):
+        verify(loop, "http://127.0.0.1:9")
+    assert loop.champion() == 2
+
+
+def test_a_champion_that_was_replaced_meanwhile_is_left_alone(loop: Loop, bundle: Bundle) -> None:
+    loop.registry.promote("penguins", 3)
+    with running(FakeApi(bundle, served=3)) as api, pytest.raises(ServingError, match="another version by now"):
+        verify(loop, api.url)
+    assert loop.champion() == 3

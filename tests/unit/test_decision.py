@@ -1,0 +1,85 @@
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from pipeline.decision import TrainingDecision, decide_training
+from pipeline.registry import VersionInfo
+from pipeline.use_case import UseCase
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+def version(
+    number: int, rows: int | None, *, champion: bool = False, judged: bool = True, days: float = 1
+) -> VersionInfo:
+    tags = {"promotion": "promote" if champion else "reject"} if judged else {}
+    return VersionInfo(
+        name="covertype",
+        version=number,
+        run_id=f"run{number}",
+        aliases=["champion"] if champion else [],
+        tags=tags | ({} if rows is None else {"rows": str(rows)}),
+        created_at=NOW - timedelta(days=days),
+    )
+
+
+def decide(use_case: UseCase, rows: int, *versions: VersionInfo, **options: Any) -> TrainingDecision:
+    return decide_training(use_case, rows, list(versions), NOW, **options)
+
+
+def test_the_first_model_is_trained_as_soon_as_there_are_enough_rows(covertype: UseCase) -> None:
+    too_few = decide(covertype, 59)
+    assert not too_few.train
+    assert too_few.reasons == ["59 rows are too few to train: 60 are needed (training.min_rows)"]
+    enough = decide(covertype, 60)
+    assert enough.train
+    assert enough.reasons == ["there is no champion yet"]
+
+
+@pytest.mark.parametrize(("rows", "train"), [(1599, False), (1600, True), (1601, True)])
+def test_a_champion_is_challenged_when_the_share_of_new_rows_reaches_the_limit(
+    covertype: UseCase, rows: int, train: bool
+) -> None:
+    decision = decide(covertype, rows, version(1, 1000, champion=True))
+    assert decision.train is train
+    assert "60% new rows since" in decision.reasons[0]
+    assert decision.numbers["new_rows_share"] == pytest.approx(rows / 1000 - 1)
+
+
+def test_new_rows_count_since_the_champion_and_not_since_a_rejected_challenger(covertype: UseCase) -> None:
+    assert decide(covertype, 1800, version(2, 1700), version(1, 1000, champion=True)).train
+
+
+def test_the_same_rows_are_not_trained_on_twice(covertype: UseCase) -> None:
+    for versions in ([version(2, 2000), version(1, 1000, champion=True)], [version(1, 2000)]):
+        decision = decide(covertype, 2000, *versions)
+        assert not decision.train
+        assert "was trained on these 2000 rows already" in decision.reasons[0]
+
+
+def test_a_challenger_that_a_crash_kept_from_being_judged_is_trained_again(covertype: UseCase) -> None:
+    assert decide(covertype, 2000, version(2, 2000, judged=False), version(1, 1000, champion=True)).train
+
+
+def test_an_old_champion_is_challenged(covertype: UseCase) -> None:
+    training = covertype.training.model_copy(update={"retrain_max_age_days": 7})
+    weekly = covertype.model_copy(update={"training": training})
+    assert not decide(weekly, 1100, version(1, 1000, champion=True, days=6.9)).train
+    old = decide(weekly, 1100, version(1, 1000, champion=True, days=8))
+    assert old.train
+    assert old.reasons == ["champion version 1 is 8.0 days old (limit 7)"]
+
+
+def test_force_trains_on_the_same_rows_but_never_on_too_few(covertype: UseCase) -> None:
+    forced = decide(covertype, 1000, version(1, 1000, champion=True), forced=True)
+    assert forced.train
+    assert forced.reasons == ["forced"]
+    assert not decide(covertype, 10, forced=True).train
+
+
+def test_a_champion_of_unknown_origin_is_challenged(covertype: UseCase) -> None:
+    """One that was registered by hand, say from a notebook."""
+    decision = decide(covertype, 1000, version(1, None, champion=True))
+    assert decision.train
+    assert decision.reasons == ["champion version 1 does not say how many rows it was trained on"]
