@@ -50,7 +50,7 @@ class Guide:
             self.predictions[name] = Predictions(use_case, api, is_default=name == self.default)
             trail: list[Watcher] = [
                 Batches(use_case, warehouse),
-                Trainings(use_case, self.airflow),
+                Trainings(use_case, warehouse),
                 Promotions(use_case, warehouse),
                 self.predictions[name],
             ]

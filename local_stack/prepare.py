@@ -29,7 +29,7 @@ def prepare(configuration: Configuration) -> None:
     passwords = {settings["AIRFLOW_ADMIN_USER"]: settings["AIRFLOW_ADMIN_PASSWORD"]}
     write_private(configuration.airflow_home / "passwords.json", json.dumps(passwords))
     commands = {
-        "mlops init": [sys.executable, "-m", "pipeline.cli", "init"],
+        "mlops init": [sys.executable, "-m", "pipeline", "init"],
         "airflow db migrate": [str(AIRFLOW_BIN / "airflow"), "db", "migrate"],
     }
     running = {title: (_start(configuration, title, command)) for title, command in commands.items()}

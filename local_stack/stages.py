@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +18,31 @@ class Batches:
 
     def __init__(self, use_case: UseCase, warehouse: Warehouse) -> None:
         self.use_case, self.warehouse = use_case, warehouse
-        self._seen: set[int] = set()
+        self._seen = len(warehouse.ledger(use_case))
 
     def news(self) -> Iterator[str]:
-        for entry in self.warehouse.ledger(self.use_case.name):
-            if entry.id in self._seen:
-                continue
-            first = "first batch stored" if not self._seen else f"batch {entry.batch_number} stored"
-            self._seen.add(entry.id)
+        for entry in self.warehouse.ledger(self.use_case)[self._seen :]:
+            what = f"batch {entry.batch_number} stored" if self._seen else "first batch stored"
+            self._seen += 1
             yield (
-                f"{first}: {entry.delivered} rows = {entry.accepted} new"
+                f"{what}: {entry.delivered} rows = {entry.accepted} new"
                 f" + {entry.duplicate} known + {entry.quarantined} quarantined"
             )
+
+
+class Trainings:
+    """Decisions to train, as they are recorded."""
+
+    def __init__(self, use_case: UseCase, warehouse: Warehouse) -> None:
+        self.use_case, self.warehouse = use_case, warehouse
+        self._since = datetime.now(UTC)
+
+    def news(self) -> Iterator[str]:
+        for decision in reversed(self.warehouse.decisions(self.use_case.name)):
+            if decision.at > self._since:
+                self._since = decision.at
+                if decision.train:
+                    yield f"training: {'; '.join(decision.reasons)}"
 
 
 class Promotions:
@@ -36,33 +50,14 @@ class Promotions:
 
     def __init__(self, use_case: UseCase, warehouse: Warehouse) -> None:
         self.use_case, self.warehouse = use_case, warehouse
-        self._seen = 0
+        self._since = datetime.now(UTC)
 
     def news(self) -> Iterator[str]:
-        history = self.warehouse.promotion_history(self.use_case.name)  # the newest first
-        for record in reversed(history[: len(history) - self._seen]):
-            if record.action == "promote":
-                yield f"version {record.to_version} promoted"
-            else:
-                yield f"{record.action}: {record.reason}"
-        self._seen = len(history)
-
-
-class Trainings:
-    """Training runs of Airflow that have decided to train."""
-
-    def __init__(self, use_case: UseCase, airflow: AirflowClient) -> None:
-        self.use_case, self.airflow = use_case, airflow
-        self._seen: set[str] = set()
-
-    def news(self) -> Iterator[str]:
-        for run in self.airflow.dag_runs(f"train_{self.use_case.name}", state="running"):
-            if run["dag_run_id"] in self._seen:
-                continue
-            states = {task["task_id"]: task["state"] for task in self.airflow.task_instances(run)}
-            if states.get("search") in ("queued", "running", "success"):
-                self._seen.add(run["dag_run_id"])
-                yield f"training ({self.use_case.training.search.strategy} search) …"
+        for record in reversed(self.warehouse.promotion_history(self.use_case.name)):
+            if record.at is not None and record.at > self._since:
+                self._since = record.at
+                what = f"version {record.to_version} promoted" if record.action == "promote" else record.action
+                yield f"{what}: {record.reason}"
 
 
 class Failures:

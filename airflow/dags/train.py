@@ -44,9 +44,10 @@ SERVING_TIMEOUT_SECONDS = 120
 
 def make_dag(use_case: UseCase) -> DAG:
     """Build the training DAG of one use case."""
+    dag_id = f"train_{use_case.name}"
 
     @dag(
-        dag_id=f"train_{use_case.name}",
+        dag_id=dag_id,
         dag_display_name=f"Train: {use_case.title}",
         description=f"Train, compare and promote on new rows: {use_case.title}",
         doc_md=DOC.format(title=use_case.title, name=use_case.name),
@@ -86,7 +87,7 @@ def make_dag(use_case: UseCase) -> DAG:
 
             with task_outcome():
                 jobs = load_settings(PipelineSettings).search_jobs
-                return retraining.search(use_case, open_data_lake(), frozen, jobs)
+                return retraining.search(use_case, open_data_lake(), open_registry(), frozen, jobs)
 
         @task
         def evaluate(run: dict[str, Any]) -> dict[str, Any]:
@@ -94,7 +95,7 @@ def make_dag(use_case: UseCase) -> DAG:
             from pipeline import retraining
 
             with task_outcome():
-                return retraining.evaluate(use_case, open_data_lake(), run)
+                return retraining.evaluate(use_case, open_data_lake(), open_registry(), run)
 
         @task
         def register(run: dict[str, Any]) -> int:
@@ -118,7 +119,9 @@ def make_dag(use_case: UseCase) -> DAG:
             from pipeline import retraining
 
             with task_outcome():
-                promoted = retraining.promote(use_case, open_data_warehouse(), open_registry(), version, decision)
+                promoted = retraining.promote(
+                    use_case, open_data_warehouse(), open_registry(), version, decision, actor=f"Airflow: {dag_id}"
+                )
             if not promoted:
                 raise AirflowSkipException("the champion stays: " + "; ".join(decision["reasons"]))
             return version
@@ -129,8 +132,9 @@ def make_dag(use_case: UseCase) -> DAG:
             from pipeline import retraining
 
             with task_outcome():
+                warehouse, registry = open_data_warehouse(), open_registry()
                 url = load_settings(PipelineSettings).inference_api_url
-                retraining.verify_serving(use_case, open_registry(), url, version, SERVING_TIMEOUT_SECONDS)
+                retraining.verify_serving(use_case, warehouse, registry, url, version, SERVING_TIMEOUT_SECONDS)
 
         frozen = snapshot()
         decide() >> frozen

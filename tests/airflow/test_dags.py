@@ -21,7 +21,7 @@ TRAIN = ["decide", "snapshot", "search", "evaluate", "register", "compare", "pro
 
 @pytest.fixture(scope="module")
 def dags() -> Mapping[str, Any]:
-    bag = DagBag(collect_dags=False, include_examples=False)
+    bag = DagBag(collect_dags=False)
     bag.collect_dags()
     assert bag.import_errors == {}
     return bag.dags

@@ -43,7 +43,7 @@ def finished_run(stack: Stack, dag_id: str, last_task: str) -> dict[str, Any] | 
 
 
 def mlops(stack: Stack, *arguments: str) -> str:
-    command = [sys.executable, "-m", "pipeline.cli", *arguments]
+    command = [sys.executable, "-m", "pipeline", *arguments]
     done = subprocess.run(command, env=stack.environment, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
