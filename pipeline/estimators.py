@@ -86,7 +86,7 @@ def build_estimator(name: EstimatorName, task: Task, parameters: dict[str, Any],
 
 
 def set_fit_jobs(estimator: BaseEstimator, jobs: int) -> None:
-    """Let a forest use several threads: each of its trees has a seed of its own, so their number changes nothing."""
+    """Let a forest use so many threads: each of its trees has a seed of its own, so their number changes no tree."""
     if isinstance(
         estimator, RandomForestClassifier | RandomForestRegressor | ExtraTreesClassifier | ExtraTreesRegressor
     ):

@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.impute import MissingIndicator, SimpleImputer
+from sklearn.model_selection import KFold
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, TargetEncoder
 
@@ -37,6 +38,8 @@ def build_features(use_case: UseCase) -> Pipeline:
         sparse_output=False,
     )
     target_type = "continuous" if use_case.task == "regression" else "auto"
+    # A training row is encoded by the targets of other rows only, or a rare value would give its own target away.
+    folds = KFold(5, shuffle=True, random_state=use_case.training.seed)
     derived = Pipeline(
         [("impute", imputer), ("sum", FunctionTransformer(np.dot, kw_args={"b": _weights(use_case, numeric)}))]
     )
@@ -45,7 +48,7 @@ def build_features(use_case: UseCase) -> Pipeline:
         ("missing", MissingIndicator(features="all"), nullable),
         ("derived", derived, numeric if use_case.derived_features else []),
         ("category", one_hot, [column.name for column in category]),
-        ("text", TargetEncoder(target_type=target_type, random_state=use_case.training.seed), text),
+        ("text", TargetEncoder(target_type=target_type, cv=folds), text),
     ]
     columns = ColumnTransformer([part for part in parts if part[2]], sparse_threshold=0.0)
     return Pipeline([("columns", columns), ("float32", FunctionTransformer(np.asarray, kw_args={"dtype": "float32"}))])

@@ -7,11 +7,12 @@ import pandas as pd
 from joblib import effective_n_jobs
 from pydantic import BaseModel, ConfigDict
 from sklearn.base import BaseEstimator
+from sklearn.compose import TransformedTargetRegressor
 from threadpoolctl import threadpool_limits
 
 from pipeline.dataset import Snapshot, check_trainable
 from pipeline.estimators import build_estimator, set_fit_jobs
-from pipeline.preprocessing import build_pipeline
+from pipeline.preprocessing import build_pipeline, unwrap
 from pipeline.search import Candidate, CandidateResult, Progress, cross_validate
 from pipeline.tracking import explained, log_candidates, log_dataset, log_model, log_values, open_client, training_run
 from pipeline.use_case import UseCase
@@ -102,8 +103,11 @@ def fit(use_case: UseCase, candidate: Candidate, train: pd.DataFrame, jobs: int 
 
 def single_threaded(model: BaseEstimator) -> BaseEstimator:
     """Make predictions add up in one order: several threads would add a forest's trees as they finish."""
-    threads = [name for name in model.get_params() if name.endswith("n_jobs") and "columns" not in name]
-    return model.set_params(**dict.fromkeys(threads, 1))
+    # Of a log-target regression both the template and the fitted pipeline hold the setting.
+    templates = [model.regressor] if isinstance(model, TransformedTargetRegressor) else []
+    for pipeline in [*templates, unwrap(model)]:
+        set_fit_jobs(pipeline[-1], 1)
+    return model
 
 
 def _search_params(use_case: UseCase, best: Candidate, train: pd.DataFrame) -> dict[str, object]:
