@@ -10,6 +10,8 @@ PYTHON := .venv/bin/python
 help: ## List the verbs
 	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
+-include make/*.mk
+
 # --- environments: one lock file, two environments, because Airflow and the services need different FastAPIs ---
 
 sync: .venv/.synced .venv-airflow/.synced ## Install both environments from the lock file

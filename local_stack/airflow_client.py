@@ -48,6 +48,11 @@ class AirflowClient:
         path = f"/dags/{run['dag_id']}/dagRuns/{run['dag_run_id']}/taskInstances"
         return list(self.call("GET", path)["task_instances"])
 
+    def troubled_tasks(self) -> list[dict[str, Any]]:
+        """Tasks of any run that failed or wait for another try."""
+        states = {"state": ["failed", "up_for_retry"], "limit": 100, "order_by": "-start_date"}
+        return list(self.call("GET", "/dags/~/dagRuns/~/taskInstances", params=states)["task_instances"])
+
     def trigger(self, dag_id: str, **conf: Any) -> dict[str, Any]:
         """Start a run by hand."""
         return self.call("POST", f"/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": conf})

@@ -27,10 +27,17 @@ PORTS = {
     "ui": ("UI_PORT", 8503),
 }
 
-# Not the pace of production (300 s): a person who watches should see the ten batches arrive within minutes.
+# The processes of the stack share one machine: half of it is for the one search that runs at a time.
+_SHARE = str(max(1, (os.cpu_count() or 2) // 2))
+
+# Not the pace of production (300 s): a person who watches should see the ten batches arrive within ten minutes.
+# The source advances within the interval, so that every poll brings the next batch.
 LOCAL_DEFAULTS = {
-    "COLLECT_INTERVAL_SECONDS": "30",
-    "MIN_UPDATE_TIME": "30",
+    "COLLECT_INTERVAL_SECONDS": "60",
+    "MIN_UPDATE_TIME": "45",
+    "SEARCH_JOBS": _SHARE,
+    "OMP_NUM_THREADS": _SHARE,
+    "AIRFLOW__CORE__PARALLELISM": str(min(4, max(2, os.cpu_count() or 2))),
     "MODEL_POLL_SECONDS": "1",
     "AIRFLOW_ADMIN_USER": "admin",
     "AIRFLOW_ADMIN_PASSWORD": "dev-only-admin",
@@ -122,7 +129,7 @@ class Configuration:
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-            "AIRFLOW__CORE__PARALLELISM": self.settings.get("AIRFLOW__CORE__PARALLELISM", "4"),
+            "AIRFLOW__CORE__PARALLELISM": self.settings["AIRFLOW__CORE__PARALLELISM"],
             "AIRFLOW__CORE__FERNET_KEY": keys["fernet"],
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://localhost:{port}/execution/",
             "AIRFLOW__CORE__AUTH_MANAGER": (

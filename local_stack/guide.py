@@ -72,9 +72,9 @@ class Guide:
             for text in _careful(watcher.news()):
                 self.say(f"{name}: {text}")
         fatal = []
-        for dag_id, reason in _careful(self.failures.news()):
-            self.say(f"✗ {dag_id} failed in {reason}")
-            if dag_id in (f"collect_{self.default}", f"train_{self.default}"):
+        for dag_id, what, final in _careful(self.failures.news()):
+            self.say(f"✗ {dag_id}: {what}")
+            if final and dag_id in (f"collect_{self.default}", f"train_{self.default}"):
                 fatal.append(dag_id)
         return fatal
 

@@ -61,24 +61,22 @@ class Promotions:
 
 
 class Failures:
-    """DAG runs that failed, each with the first task that did and its reason."""
+    """Tasks that failed, or that Airflow will try again, each with its reason."""
 
     def __init__(self, airflow: AirflowClient, logs: Path) -> None:
         self.airflow, self.logs = airflow, logs
-        self._seen: set[tuple[str, str]] = set()
+        self._seen: set[tuple[str, int]] = set()
 
-    def news(self) -> Iterator[tuple[str, str]]:
-        """Pairs of DAG id and reason."""
-        for run in self.airflow.dag_runs(state="failed"):
-            key = (run["dag_id"], run["dag_run_id"])
+    def news(self) -> Iterator[tuple[str, str, bool]]:
+        """DAG id, what happened, and whether that was the last try."""
+        for task in self.airflow.troubled_tasks():
+            key = (task["id"], task["try_number"])
             if key in self._seen:
                 continue
             self._seen.add(key)
-            failed = [task for task in self.airflow.task_instances(run) if task["state"] == "failed"]
-            if failed:
-                yield run["dag_id"], f"task {failed[0]['task_id']}: {failure_reason(self.logs, failed[0])}"
-            else:
-                yield run["dag_id"], "the run failed without a failed task (time-out?)"
+            final = task["state"] == "failed"
+            what = "failed" if final else f"failed at try {task['try_number']} and is tried again"
+            yield task["dag_id"], f"task {task['task_id']} {what}: {failure_reason(self.logs, task)}", final
 
 
 class Predictions:

@@ -209,7 +209,11 @@ class Registry:
             version = next((known for known in self.versions(name) if known.run_id == run_id), None)
             if version is None:
                 all_tags = dict(tags) | {"metrics": json.dumps(dict(metrics or {}), sort_keys=True)}
-                created = self._client.create_model_version(name, source=model_uri, run_id=run_id, tags=all_tags)
+                # The server refuses a logged model as source (models:/m-…) that is not named as the model, too.
+                model_id = model_uri.removeprefix("models:/") if model_uri.startswith("models:/m-") else None
+                created = self._client.create_model_version(
+                    name, source=model_uri, run_id=run_id, tags=all_tags, model_id=model_id
+                )
                 version = _version_info(created, {})
             if not version.is_champion:
                 self._client.set_registered_model_alias(name, CHALLENGER, str(version.version))

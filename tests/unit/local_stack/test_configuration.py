@@ -23,11 +23,11 @@ def configure(folder: Path, settings: dict[str, str]) -> Configuration:
 
 
 def test_the_pace_of_a_demonstration_replaces_that_of_the_env_file(dotenv: Path) -> None:
-    assert read_settings({}, dotenv)["COLLECT_INTERVAL_SECONDS"] == "30"
+    assert read_settings({}, dotenv)["COLLECT_INTERVAL_SECONDS"] == "60"
 
 
 def test_a_sourced_env_file_is_no_choice_of_the_caller(dotenv: Path) -> None:
-    assert read_settings({"COLLECT_INTERVAL_SECONDS": "300"}, dotenv)["COLLECT_INTERVAL_SECONDS"] == "30"
+    assert read_settings({"COLLECT_INTERVAL_SECONDS": "300"}, dotenv)["COLLECT_INTERVAL_SECONDS"] == "60"
 
 
 def test_the_environment_overrides_everything(dotenv: Path) -> None:
