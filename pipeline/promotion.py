@@ -40,6 +40,7 @@ class PromotionDecision(_Frozen):
     ----------
     reasons : details of the failed checks; of all checks when the challenger is accepted.
     opponent : what the challenger was compared with, ``champion`` or, for a first model, ``baseline``.
+    opponent_version : of that champion.
     gain : improvement of the metric over the opponent; positive is better, whatever the metric.
     gain_interval : two-sided bootstrap interval of the gain, at the confidence of the use case.
     """
@@ -50,6 +51,7 @@ class PromotionDecision(_Frozen):
     metric: str
     rows: int
     opponent: str
+    opponent_version: int | None = None
     challenger_score: float | None = None
     opponent_score: float | None = None
     gain: float | None = None
@@ -64,6 +66,7 @@ def decide_promotion(
     champion: NDArray | None,
     baseline: NDArray,
     label_flip_share: float | None,
+    champion_version: int | None = None,
 ) -> PromotionDecision:
     """Judge a challenger on the rows that were held out of every training.
 
@@ -95,6 +98,7 @@ def decide_promotion(
         metric=metric,
         rows=len(truth),
         opponent=opponent,
+        opponent_version=champion_version,
         confidence=promotion.confidence,
         **{name: value for name, value in scores.items() if name != "probability"},
     )
@@ -178,7 +182,8 @@ def apply_decision(
 ) -> "PromotionRecord":
     """Carry out a decision in the mode of the use case, and record it in MLflow and in the warehouse.
 
-    In mode ``dry_run`` an accepted challenger is recorded and not promoted; in mode ``disabled`` it is rejected.
+    In mode ``dry_run`` an accepted challenger is recorded and not promoted; in mode ``disabled`` it is rejected. So is
+    one whose comparison is out of date, because the champion is another version by now.
 
     Returns
     -------
@@ -188,8 +193,12 @@ def apply_decision(
     mode, reason = use_case.promotion.mode, "; ".join(decision.reasons)
     action: PromotionAction = "reject"
     challenger = registry.resolve(use_case.name, version)
+    champion = registry.champion(use_case.name)
+    before = champion.version if champion else None
     registry.log_document(challenger, decision.model_dump(mode="json"), "promotion_decision.json")
-    if decision.accepted and mode == "enabled":
+    if before not in (decision.opponent_version, version):
+        reason = f"the champion is version {before} by now, compared was version {decision.opponent_version}: {reason}"
+    elif decision.accepted and mode == "enabled":
         action = "promote"
     elif decision.accepted and mode == "dry_run":
         action, reason = "dry_run", f"promotion.mode is dry_run: {reason}"
@@ -198,8 +207,6 @@ def apply_decision(
     if action == "promote":
         record = promote(registry, warehouse, use_case.name, version, actor=actor, reason=reason, decision=decision)
     else:
-        champion = registry.champion(use_case.name)
-        before = champion.version if champion else None
         record = _record(warehouse, use_case.name, action, before, version, actor, reason, decision)
     registry.tag(challenger, {PROMOTION_TAG: action})
     return record

@@ -104,6 +104,7 @@ def compare(use_case: UseCase, lake: "Lake", registry: Registry, version: int) -
         champion=_served_predictions(registry, opponent, holdout) if opponent else None,
         baseline=baseline_predictions(use_case, train, len(holdout)),
         label_flip_share=_label_flip_share(challenger),
+        champion_version=opponent.version if opponent else None,
     )
     return decision.model_dump(mode="json")
 

@@ -5,10 +5,8 @@ import json
 import shutil
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +23,7 @@ from pipeline.use_case import UseCase
 from pipeline.validation import validate
 from pipeline.warehouse import Warehouse
 from pipeline.warehouse.database import Database
+from tests.integration.http_server import http_server
 
 ACTOR = "test"
 
@@ -198,6 +197,20 @@ def test_a_use_case_can_forbid_promotion_by_itself(loop: Loop, mode: str, action
     assert newest.reason.startswith(f"promotion.mode is {mode}")
 
 
+def test_a_comparison_with_a_champion_of_the_past_promotes_nothing(loop: Loop) -> None:
+    """As when two trainings run at once."""
+    lenient = loop.use_case.model_copy(
+        update={"promotion": loop.use_case.promotion.model_copy(update={"min_improvement": -1.0})}
+    )
+    decision = retraining.compare(lenient, loop.lake, loop.registry, 3)
+    assert decision["accepted"]
+    promotion.rollback(loop.registry, loop.warehouse, "penguins", actor="ada", reason="meanwhile")
+    assert not retraining.promote(lenient, loop.warehouse, loop.registry, 3, decision)
+    assert loop.champion() == 1
+    newest = loop.warehouse.promotion_history("penguins")[0]
+    assert newest.reason.startswith("the champion is version 1 by now, compared was version 2")
+
+
 def test_a_promotion_that_is_repeated_is_recorded_once(loop: Loop) -> None:
     for _ in range(2):
         record = promotion.promote(loop.registry, loop.warehouse, "penguins", 3, actor="ada", reason="why not")
@@ -245,42 +258,12 @@ class FakeApi:
             "model_version": served,
         }
         self.asked: list[dict[str, Any]] = []
-        self.url = ""
 
-    def reply(self, path: str, body: bytes) -> tuple[int, dict[str, Any]]:
+    def __call__(self, path: str, body: bytes) -> tuple[int, dict[str, Any]]:
         if not body:
             return (200, {"champion_version": self.served}) if path == "/models/penguins" else (404, {})
         self.asked.append(json.loads(body))
         return self.status, self.answer
-
-
-@contextmanager
-def running(api: FakeApi) -> Iterator[FakeApi]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            status, reply = api.reply(self.path, body)
-            content = json.dumps(reply).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        do_POST = do_GET  # noqa: N815
-
-        def log_message(self, *_: Any) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    api.url = f"http://127.0.0.1:{server.server_port}"
-    try:
-        yield api
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @pytest.fixture
@@ -294,21 +277,23 @@ def verify(loop: Loop, url: str, timeout: float = 0.2) -> dict[str, Any]:
 
 
 def test_a_champion_that_is_served_and_answers_its_example_passes(loop: Loop, bundle: Bundle) -> None:
-    with running(FakeApi(bundle, served=2)) as api:
-        assert verify(loop, api.url)["model_version"] == 2
+    api = FakeApi(bundle, served=2)
+    with http_server(api) as url:
+        assert verify(loop, url)["model_version"] == 2
     assert api.asked == [bundle.input_example]
 
 
 def test_the_api_is_given_time_to_follow(loop: Loop, bundle: Bundle) -> None:
-    with running(FakeApi(bundle, served=1)) as api:
+    api = FakeApi(bundle, served=1)
 
-        def follow() -> None:
-            api.served = api.answer["model_version"] = 2
+    def follow() -> None:
+        api.served = api.answer["model_version"] = 2
 
-        timer = threading.Timer(0.3, follow)
+    timer = threading.Timer(0.3, follow)
+    with http_server(api) as url:
         timer.start()
-        assert verify(loop, api.url, timeout=30)["model_version"] == 2
-        timer.join()
+        assert verify(loop, url, timeout=30)["model_version"] == 2
+    timer.join()
 
 
 @pytest.mark.parametrize(
@@ -327,8 +312,8 @@ def test_a_champion_that_is_not_served_as_it_should_is_rolled_back(
     api = FakeApi(bundle, served)
     api.status = status
     api.answer |= change
-    with running(api), pytest.raises(ServingError, match=rf"{problem}.*; rolled back to version 1"):
-        verify(loop, api.url)
+    with http_server(api) as url, pytest.raises(ServingError, match=rf"{problem}.*; rolled back to version 1"):
+        verify(loop, url)
     assert loop.champion() == 1
     newest = loop.warehouse.promotion_history("penguins")[0]
     assert (newest.action, newest.from_version, newest.to_version) == ("rollback", 2, 1)
@@ -343,6 +328,7 @@ def test_an_api_that_is_down_says_nothing_against_the_champion(loop: Loop) -> No
 
 def test_a_champion_that_was_replaced_meanwhile_is_left_alone(loop: Loop, bundle: Bundle) -> None:
     loop.registry.promote("penguins", 3)
-    with running(FakeApi(bundle, served=3)) as api, pytest.raises(ServingError, match="another version by now"):
-        verify(loop, api.url)
+    served = FakeApi(bundle, served=3)
+    with http_server(served) as url, pytest.raises(ServingError, match="another version by now"):
+        verify(loop, url)
     assert loop.champion() == 3
