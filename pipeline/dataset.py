@@ -123,9 +123,11 @@ def load_snapshot(lake: ObjectStore, snapshot: Snapshot) -> tuple[pd.DataFrame, 
         hashes = frame[ROW_HASH].to_list()
     except pl.exceptions.PolarsError as error:
         raise TrainingError(f"snapshot {snapshot.uri} cannot be read ({error}): take a new one") from None
-    if _digest(hashes, snapshot.columns, snapshot.holdout_share) != snapshot.digest:
+    # In the file's order: a snapshot that travelled through a JSON column of PostgreSQL has its keys in another one.
+    columns = {name: snapshot.columns[name] for name in frame.columns if name in snapshot.columns}
+    if _digest(hashes, columns, snapshot.holdout_share) != snapshot.digest:
         raise TrainingError(f"snapshot {snapshot.uri} was changed after it was taken: take a new one")
-    table = model_frame(frame, snapshot.columns)
+    table = model_frame(frame, columns)
     held_out = is_held_out(hashes, snapshot.holdout_share)
     return table[~held_out].reset_index(drop=True), table[held_out].reset_index(drop=True)
 

@@ -93,6 +93,14 @@ def test_column_that_the_warehouse_lacks_is_named(penguins: UseCase, lake: FileL
         take_snapshot(penguins, InMemoryWarehouse(penguin_rows().drop("sex")), lake)
 
 
+def test_order_of_the_keys_of_its_json_does_not_matter(penguins: UseCase, lake: FileLake) -> None:
+    snapshot = take_snapshot(penguins, InMemoryWarehouse(penguin_rows()), lake)
+    expected, _ = load_snapshot(lake, snapshot)
+    shuffled = snapshot.model_copy(update={"columns": dict(sorted(snapshot.columns.items()))})
+    train, _ = load_snapshot(lake, shuffled)
+    assert list(train.columns) == list(expected.columns)
+
+
 def test_changed_snapshot_is_refused(penguins: UseCase, lake: FileLake) -> None:
     snapshot = take_snapshot(penguins, InMemoryWarehouse(penguin_rows()), lake)
     other = take_snapshot(penguins, InMemoryWarehouse(penguin_rows(seed=1)), lake)
