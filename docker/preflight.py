@@ -12,8 +12,8 @@ import shutil
 import sys
 from pathlib import Path
 
-from pipeline.settings import DEVELOPMENT_SECRET_PREFIX
-
+# As in pipeline.settings, which is not at hand here: this runs in the plain Python image, before any of ours.
+DEVELOPMENT_SECRET_PREFIX = "dev-only-"
 # Parts of a connection URL, which Compose puts together as they are.
 URL_PASSWORDS = ("WAREHOUSE_PASSWORD", "MLFLOW_DB_PASSWORD", "POSTGRES_PASSWORD")
 SECRETS = (
