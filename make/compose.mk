@@ -1,0 +1,23 @@
+# --- the whole product in containers ---
+
+# Images carry no git: the commit reaches the runs of MLflow through the environment.
+COMPOSE := GIT_SHA=$(shell git rev-parse --short HEAD 2>/dev/null) docker compose
+
+up: ## Build and start the stack of containers, wait until it is healthy, print its addresses
+	@$(COMPOSE) up --build --wait --remove-orphans
+	@sh docker/addresses.sh
+
+dev: ## The same with the code of this folder mounted and reloaded when it changes
+	@$(COMPOSE) -f docker-compose.yml -f docker-compose.dev.yml up --build --wait --remove-orphans
+	@sh docker/addresses.sh
+
+down: ## Stop the stack; its data stays (docker compose down -v removes that too)
+	@$(COMPOSE) down --remove-orphans
+
+logs: ## Follow the logs of the stack
+	@$(COMPOSE) logs --follow --tail 50
+
+test-stack: .venv/.synced ## Test the stack with real containers, beside one that runs
+	@$(PYTHON) -m pytest tests/stack
+
+.PHONY: up dev down logs test-stack
