@@ -1,0 +1,45 @@
+"""Chromium of the machine, driven by Playwright; Playwright's own download is not needed."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from playwright.sync_api import Browser, sync_playwright
+
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def find_chromium() -> str | None:
+    """Path of the browser: ``CHROMIUM``, else the first of Debian's and others' names on the path."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+
+
+@contextmanager
+def open_chromium() -> Iterator[Browser]:
+    """Run a headless browser until the block ends.
+
+    Raises
+    ------
+    RuntimeError
+        There is no Chromium.
+    """
+    executable = find_chromium()
+    if executable is None:
+        raise RuntimeError("no Chromium: install it (Debian: apt-get install chromium) or set CHROMIUM to its path")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
+        try:
+            yield browser
+        finally:
+            browser.close()

@@ -1,0 +1,123 @@
+"""The UI in a browser: what a person sees, and that nothing leaves the machine."""
+
+import re
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.fake_inference_api import EXAMPLES, FakeInferenceApi
+from tests.browser.ui_pages import PATIENCE_MS, choose_model, field, fill_predict_form, open_ui, predict, press_predict
+from tests.browser.ui_pages import result as result_of
+
+pytestmark = pytest.mark.browser
+
+
+def test_a_filled_form_is_predicted(page: Page, ui_url: str, fake_api: FakeInferenceApi) -> None:
+    open_ui(page, ui_url)
+    record = {**EXAMPLES["covertype"], "Elevation": 3001, "Wilderness_Area": "Neota", "Soil_Type": "C7201"}
+    answer = predict(page, record)
+    assert fake_api.received == [record]
+    assert "Aspen" in answer
+    assert "5 — Aspen" in answer
+    assert "73.0 %" in answer
+    assert "Forest cover type, version 2" in answer
+    assert re.search(r"Answered in: \d+ ms", answer)
+    assert "0f3c8a52d1" in answer
+    expect(result_of(page).get_by_test_id("stVegaLiteChart")).to_be_visible()
+
+
+def test_wrong_values_stay_in_the_form_and_are_explained(page: Page, ui_url: str, fake_api: FakeInferenceApi) -> None:
+    open_ui(page, ui_url, language="es")
+    fill_predict_form(page, {"Elevation": -1, "Slope": 95, "Aspect": None, "Hillshade_Noon": 1.5, "Soil_Type": None})
+    press_predict(page)
+    expect(result_of(page)).to_contain_text("5 campos necesitan otro valor", timeout=PATIENCE_MS)
+    for message in (
+        "Elevation: no puede ser negativo (-1). Se admite un número entero entre 0 y 9000 m.",
+        "Slope: 95 está fuera de rango. Se admite un número entero entre 0 y 90 °.",
+        "Aspect: campo obligatorio. Se admite un número entero entre 0 y 360 °.",
+        "Hillshade noon: 1.5 no es un número entero. Se admite un número entero entre 0 y 255.",
+        "Soil type: campo obligatorio. Se admite uno de los 40 valores de la lista.",
+    ):
+        expect(result_of(page)).to_contain_text(message)
+        expect(page.get_by_test_id("stForm")).to_contain_text(message)
+    expect(field(page, "Elevation").locator("input")).to_have_value("-1")
+    assert fake_api.received == []
+
+
+def test_a_regression_with_text_and_date(page: Page, ui_url: str, fake_api: FakeInferenceApi) -> None:
+    open_ui(page, ui_url)
+    choose_model(page, "House prices")
+    answer = predict(page, {"city": "Ponce", "prev_sold_date": "2020-02-29", "bed": None, "status": "for_sale"})
+    assert "152,300.50" in answer
+    assert fake_api.received == [{"status": "for_sale", "city": "Ponce", "prev_sold_date": "2020-02-29"}]
+
+
+def test_an_api_that_comes_back_is_noticed_without_a_click(page: Page, ui_url: str, fake_api: FakeInferenceApi) -> None:
+    fake_api.served = []
+    # Answers are kept for some seconds; refreshing drops those of the test before.
+    open_ui(page, ui_url, "models")
+    page.get_by_role("button", name=re.compile("Refresh|Retry")).first.click()
+    expect(page.get_by_text("There is no model to answer yet")).to_be_visible(timeout=PATIENCE_MS)
+    fake_api.reset()
+    expect(page.get_by_text("Forest cover type")).to_be_visible(timeout=PATIENCE_MS)
+
+
+def test_a_failed_prediction_is_a_message_and_can_be_retried(
+    page: Page, ui_url: str, fake_api: FakeInferenceApi
+) -> None:
+    open_ui(page, ui_url)
+    fill_predict_form(page, EXAMPLES["covertype"])
+    fake_api.predict_fault = (503, "no version of covertype has been promoted yet")
+    press_predict(page)
+    expect(result_of(page)).to_contain_text("no version of covertype has been promoted yet", timeout=PATIENCE_MS)
+    fake_api.predict_fault = None
+    page.get_by_role("button", name="Retry").click()
+    expect(result_of(page)).to_contain_text("Aspen", timeout=PATIENCE_MS)
+    expect(page.get_by_text("Traceback")).to_have_count(0)
+
+
+@pytest.mark.usefixtures("fake_api")
+def test_models_and_their_versions(page: Page, ui_url: str) -> None:
+    open_ui(page, ui_url, "models")
+    card = page.locator(".st-key-model_covertype")
+    expect(card).to_contain_text("version 2", timeout=PATIENCE_MS)
+    expect(card).to_contain_text("0.8712")
+    expect(card.get_by_test_id("stDataFrame")).to_be_visible()
+
+
+@pytest.mark.usefixtures("fake_api")
+def test_the_language_is_kept_in_the_address(page: Page, ui_url: str) -> None:
+    open_ui(page, ui_url)
+    page.get_by_text("Español").click()
+    expect(page.locator("h1")).to_have_text("Predecir", timeout=PATIENCE_MS)
+    page.reload()
+    expect(page.locator("h1")).to_have_text("Predecir", timeout=PATIENCE_MS)
+    page.get_by_role("link", name="Modelos").click()
+    expect(page.locator("h1")).to_have_text("Modelos", timeout=PATIENCE_MS)
+
+
+@pytest.mark.usefixtures("fake_api")
+def test_the_browser_asks_nobody_but_the_ui(page: Page, ui_url: str) -> None:
+    hosts: set[str] = set()
+    page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
+    open_ui(page, ui_url)
+    predict(page, {})
+    open_ui(page, ui_url, "models")
+    expect(page.get_by_test_id("stDataFrame").first).to_be_visible(timeout=PATIENCE_MS)
+    assert hosts - {""} == {urlsplit(ui_url).netloc}
+
+
+@pytest.mark.usefixtures("fake_api")
+def test_a_phone_shows_the_form_in_one_column(chromium: Browser, ui_url: str) -> None:
+    context = chromium.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    open_ui(page, ui_url)
+    page.locator(".st-key-predict button").wait_for(timeout=PATIENCE_MS)
+    boxes = [field(page, name).bounding_box() for name in ("Elevation", "Aspect")]
+    assert boxes[0]
+    assert boxes[1]
+    assert boxes[0]["x"] == boxes[1]["x"]
+    assert boxes[0]["y"] < boxes[1]["y"]
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    context.close()

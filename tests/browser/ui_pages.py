@@ -1,0 +1,82 @@
+"""What a person does on the pages of the UI, for any test that has a Playwright page and the UI's address."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
+
+# A cold start under load: Streamlit imports pandas and Altair with the first page.
+PATIENCE_MS = 60_000
+STARTS = 3
+
+
+def open_ui(page: Page, url: str, path: str = "", language: str = "en") -> None:
+    """Open a page of the UI and wait until it has a title.
+
+    The browser drops what it is loading when a network interface of the machine comes or goes, so a page that does not
+    appear is loaded again.
+    """
+    address = f"{url.rstrip('/')}/{path}?lang={language}"
+    for start in range(1, STARTS + 1):
+        page.goto(address, timeout=PATIENCE_MS)
+        try:
+            page.locator("h1").wait_for(timeout=PATIENCE_MS / STARTS)
+            return
+        except PlaywrightTimeout:
+            if start == STARTS:
+                raise
+
+
+def choose_model(page: Page, title: str) -> None:
+    """Choose a model by its title and wait for its form."""
+    _choose(page, page.locator(".st-key-model"), title)
+    page.locator(".st-key-predict button").wait_for(timeout=PATIENCE_MS)
+
+
+def field(page: Page, name: str) -> Locator:
+    """The input of a field, by the name the API knows it by."""
+    return page.locator(f"[class*='st-key-field_'][class$='_{name}'], [class*='st-key-field_'][class*='_{name} ']")
+
+
+def fill_predict_form(page: Page, values: Mapping[str, Any]) -> None:
+    """Enter values by field name: numbers, texts, ISO dates, categories; None empties a field that can be emptied."""
+    page.locator(".st-key-predict button").wait_for(timeout=PATIENCE_MS)
+    for name, value in values.items():
+        entry = field(page, name)
+        if entry.get_by_test_id("stSelectbox").count():
+            _choose(page, entry, value)
+            continue
+        box = entry.locator("input").first
+        box.fill("" if value is None else str(value))
+        box.press("Tab")
+
+
+def press_predict(page: Page) -> None:
+    """Send the form."""
+    page.locator(".st-key-predict button").click()
+
+
+def result(page: Page) -> Locator:
+    """The panel with the answer, or with what must be corrected."""
+    return page.locator(".st-key-result")
+
+
+def predict(page: Page, values: Mapping[str, Any]) -> str:
+    """Fill the form, send it and give back the text of the answer (label, probabilities, version, request id)."""
+    fill_predict_form(page, values)
+    press_predict(page)
+    expect(result(page)).to_contain_text(re.compile(r"version \d+|versión \d+"), timeout=PATIENCE_MS)
+    return result(page).inner_text()
+
+
+def _choose(page: Page, entry: Locator, value: str | None) -> None:
+    box = entry.locator("input").first
+    if value is None:
+        entry.get_by_role("button", name="Clear value").click()
+        return
+    # Typing opens the list and filters it; an entry reads "value" or "value — full name".
+    box.fill(value)
+    page.get_by_role("option", name=re.compile(rf"^{re.escape(value)}( —|$)")).click(timeout=PATIENCE_MS)
+    expect(box).to_have_attribute("aria-expanded", "false")

@@ -1,0 +1,46 @@
+"""Entry point: ``streamlit run ui/app.py``. Settings, language and navigation; a page does the rest."""
+
+import logging
+from pathlib import Path
+
+import streamlit as st
+
+from pipeline.errors import ConfigurationError
+from pipeline.settings import UiSettings, load_settings
+from ui.i18n import escape
+from ui.session import choose_language
+
+logger = logging.getLogger(__name__)
+
+# A file of ours: an emoji or a Material icon would be fetched from a host of Google's.
+ICON = Path(__file__).with_name("icon.svg")
+
+
+def main() -> None:
+    """Draw the sidebar and run the page that the address names."""
+    st.set_page_config(page_title="MLOps", page_icon=ICON, layout="wide")
+    with st.sidebar:
+        t = choose_language()
+    try:
+        settings = load_settings(UiSettings)
+    except ConfigurationError as error:
+        st.error(f"{t('problem.settings')}\n\n{escape(str(error))}", icon=":material/error:")
+        st.stop()
+    page = st.navigation(
+        [
+            st.Page("pages/predict.py", title=t("nav.predict"), icon=":material/online_prediction:", default=True),
+            st.Page("pages/models.py", title=t("nav.models"), icon=":material/deployed_code:"),
+        ]
+    )
+    with st.sidebar:
+        st.caption(f"{t('app.api')}: `{settings.inference_api_url}`")
+    try:
+        page.run()
+    except Exception:
+        # The last resort: a mistake of ours must not show a traceback to a person. The log has it.
+        logger.exception("page %s failed", page.title)
+        st.error(t("problem.page"), icon=":material/error:")
+        st.button(t("retry"), key="retry_page", icon=":material/refresh:")
+
+
+main()

@@ -1,0 +1,76 @@
+"""One press of "Predict": what was entered, what was sent, what came of it."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import streamlit as st
+
+from ui.api_client import ApiClient, ApiProblem, Prediction
+from ui.forms import FieldProblem, build_record, problems_from_api, validate
+from ui.schema import FormField
+
+_KEY = "attempt"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """State of an attempt.
+
+    Parameters
+    ----------
+    record : what to send; None when the values entered cannot be sent.
+    invalid : what is wrong with single fields.
+    others : what the API found wrong with no field of the form, in its own words.
+    """
+
+    model: str
+    record: dict[str, Any] | None = None
+    invalid: tuple[FieldProblem, ...] = ()
+    others: tuple[str, ...] = ()
+    prediction: Prediction | None = None
+    problem: ApiProblem | None = None
+    latency_ms: float = 0.0
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the record is still to be sent."""
+        return self.record is not None and self.prediction is None and self.problem is None
+
+    def again(self) -> "Attempt":
+        """The same record, to be sent once more."""
+        return Attempt(self.model, self.record)
+
+
+def submit(model: str, fields: Sequence[FormField], values: Mapping[str, Any]) -> Attempt:
+    """Check what was entered; the attempt is waiting to be sent if all of it is allowed."""
+    invalid = tuple(validate(fields, values))
+    return Attempt(model, None if invalid else build_record(fields, values), invalid)
+
+
+def ask(attempt: Attempt, client: ApiClient, fields: Sequence[FormField]) -> Attempt:
+    """Send the record of a waiting attempt; errors the API has with single fields go to those fields."""
+    started = time.perf_counter()
+    try:
+        prediction = client.predict(attempt.model, attempt.record or {})
+    except ApiProblem as problem:
+        invalid, others = problems_from_api(fields, problem.field_errors)
+        return replace(attempt, invalid=tuple(invalid), others=tuple(others), problem=problem)
+    return replace(attempt, prediction=prediction, latency_ms=(time.perf_counter() - started) * 1000)
+
+
+def last_attempt(model: str) -> Attempt | None:
+    """The last attempt of this visit, if it was with that model."""
+    attempt: Attempt | None = st.session_state.get(_KEY)
+    return attempt if attempt and attempt.model == model else None
+
+
+def keep_attempt(attempt: Attempt) -> None:
+    """Remember the attempt for the next runs of the page."""
+    st.session_state[_KEY] = attempt
+
+
+def forget_attempt() -> None:
+    """Take the result off the page."""
+    st.session_state.pop(_KEY, None)
