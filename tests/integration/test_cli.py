@@ -1,0 +1,174 @@
+"""The `mlops` command against a source over HTTP, a SQLite warehouse, a lake in a folder and a real MLflow store."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import yaml
+from palmerpenguins import load_penguins
+
+from pipeline.cli import main
+from pipeline.settings import load_settings
+from pipeline.source import EXHAUSTED_DETAIL
+from tests.integration.http_server import http_server
+
+PENGUINS = Path(__file__).resolve().parents[2] / "use_cases" / "penguins.yaml"
+BATCHES = 4
+
+
+class Source:
+    """The batch source: each request hands out the next batch, until none is left."""
+
+    def __init__(self) -> None:
+        table = load_penguins().sample(frac=1, random_state=0).astype(object)
+        self.rows = [["" if value != value else str(value) for value in row] for row in table.itertuples(index=False)]
+        self.given = 0
+
+    def __call__(self, path: str, _: bytes) -> tuple[int, dict[str, Any]]:
+        group = int(parse_qs(urlsplit(path).query)["group_number"][0])
+        if self.given == BATCHES:
+            return 400, {"detail": EXHAUSTED_DETAIL}
+        self.given += 1
+        rows = self.rows[self.given - 1 :: BATCHES]
+        return 200, {"group_number": group, "batch_number": self.given, "data": rows}
+
+
+@pytest.fixture(autouse=True)
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Settings of an installation below `tmp_path`, whose only use case is penguins with a search of one candidate."""
+    document = yaml.safe_load(PENGUINS.read_text(encoding="utf-8"))
+    forest = {"estimator": "random_forest", "parameters": {"n_estimators": [10]}}
+    document["training"]["search"] = {"folds": 2, "candidates": [forest]}
+    (tmp_path / "use_cases").mkdir()
+    (tmp_path / "use_cases" / "penguins.yaml").write_text(yaml.safe_dump(document))
+    settings = {
+        "USE_CASES_DIR": str(tmp_path / "use_cases"),
+        "DEFAULT_USE_CASE": "penguins",
+        "WAREHOUSE_URL": f"sqlite:///{tmp_path / 'warehouse.db'}",
+        "LAKE_URL": f"file://{tmp_path / 'lake'}",
+        "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path / 'mlflow.db'}",
+        "SOURCE_URL": "http://127.0.0.1:9",
+        "INFERENCE_API_URL": "http://127.0.0.1:9",
+        "SEARCH_JOBS": "1",
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    load_settings.cache_clear()
+    yield
+    load_settings.cache_clear()
+
+
+@pytest.fixture
+def source(monkeypatch: pytest.MonkeyPatch) -> Iterator[Source]:
+    found = Source()
+    with http_server(found) as url:
+        monkeypatch.setenv("SOURCE_URL", url)
+        load_settings.cache_clear()
+        yield found
+
+
+def test_the_whole_loop_by_hand(source: Source, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    def run(*arguments: str) -> tuple[int, str, str]:
+        code = main(arguments)
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    assert run("init") == (0, "ready: warehouse and lake for penguins\n", "")
+    assert run("init")[0] == 0
+
+    code, out, _ = run("collect")
+    assert code == 0
+    assert "penguins: batch 1 (epoch 0): 86 rows delivered, 86 accepted, 0 known already, 0 quarantined" in out
+    code, out, _ = run("collect", "--all")
+    assert code == 0
+    assert "has handed out its last batch" in out.splitlines()[-1]
+    code, out, _ = run("collect")
+    assert code == 0
+    assert "has handed out its last batch" in out
+    assert source.given == BATCHES
+
+    code, out, err = run("train", "penguins", "--no-verify")
+    assert code == 0
+    assert out.startswith("penguins: version 1 is the champion\n  ")
+    assert "s] search: candidate 1/1 random_forest" in err
+    code, out, _ = run("train")
+    assert (code, out) == (0, "penguins: no training, version 1 was trained on these 344 rows already\n")
+    code, out, _ = run("train", "--force", "--no-verify")
+    assert code == 0
+    assert out.startswith("penguins: version 2 is not promoted\n  accuracy")
+
+    assert run("promote", "--reason", "to see it") == (
+        0,
+        "penguins: version 2 is the champion (before: version 1)\n",
+        "",
+    )
+    assert run("rollback") == (0, "penguins: version 1 is the champion (before: version 2)\n", "")
+    code, out, err = run("rollback")
+    assert (code, out) == (1, "")
+    assert err.startswith("mlops rollback: version 1 of penguins is its first champion")
+    assert run("rollback", "--to", "9")[2].startswith(
+        "mlops rollback: model 'penguins' has no version '9'; versions: 1, 2"
+    )
+
+    code, out, _ = run("status")
+    assert code == 0
+    assert out.startswith("penguins: 344 rows; deliveries: 4; quarantined rows: 0; champion: version 1\n")
+    assert "to see it" in out
+    status = json.loads(run("status", "--json")[1])
+    assert status["champion"] == 1
+    assert [item["action"] for item in status["promotions"]] == ["rollback", "promote", "reject", "promote"]
+    assert [item["train"] for item in status["decisions"]] == [True, False, True]
+
+    code, out, _ = run("audit")
+    assert code == 0
+    assert "344 delivered = 344 accepted + 0 duplicate + 0 quarantined, over 4 deliveries" in out
+    next((tmp_path / "lake" / "raw").rglob("*.json")).write_text("{}")
+    code, _, err = run("audit")
+    assert code == 1
+    assert err.startswith("violation: ")
+
+
+def test_a_command_before_init_says_what_to_run(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status"]) == 1
+    assert "run `mlops init`" in capsys.readouterr().err
+
+
+def test_an_unknown_use_case_is_answered_with_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["collect", "mammoths"]) == 1
+    assert "there is no use case 'mammoths'" in capsys.readouterr().err
+
+
+def test_a_source_that_is_down_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["init"]) == 0
+    assert main(["collect"]) == 1
+    assert "http://127.0.0.1:9" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["fly"], ["rollback", "--to", "0"], ["rollback", "--to", "best"], ["train", "--jobs", "x"]]
+)
+def test_a_mistake_on_the_command_line_ends_with_2(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        main(arguments)
+    assert exit_.value.code == 2
+
+
+@pytest.mark.parametrize("command", ["init", "collect", "train", "promote", "rollback", "status", "audit"])
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        main([command, "--help"])
+    assert exit_.value.code == 0
+    assert f"usage: mlops {command}" in capsys.readouterr().out
+
+
+def test_ctrl_c_is_not_a_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pipeline.warehouse.core.Warehouse.ledger", interrupted)
+    assert main(["status"]) == 130
+    assert "interrupted" in capsys.readouterr().err
