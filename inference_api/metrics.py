@@ -30,6 +30,12 @@ class ServiceMetrics:
         self.predictions = Counter(
             "inference_predictions", "Records predicted, by model and version", ["model", "version"], registry=registry
         )
+        self.large_requests = Gauge(
+            "inference_large_requests",
+            "Large requests that wait for the inference thread or are in it",
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
         self.model_loads = Counter(
             "inference_model_loads", "Attempts to load a model version", ["model", "outcome"], registry=registry
         )

@@ -20,6 +20,7 @@ from inference_api.replies import (
     RollbackReply,
     RollbackRequest,
 )
+from pipeline.errors import RegistryError
 
 # What a client waits for a reload; a slow registry is then followed in the background.
 RELOAD_SECONDS = 5.0
@@ -123,7 +124,12 @@ def model_routes(store: ModelStore, api_key: str, roll_back: RollBack) -> APIRou
         known(name)
         wanted = request or RollbackRequest()
         loop = asyncio.get_running_loop()
-        record = await loop.run_in_executor(threads, lambda: roll_back(name, wanted.to, wanted.reason))
+        try:
+            record = await loop.run_in_executor(threads, lambda: roll_back(name, wanted.to, wanted.reason))
+        except RegistryError as error:
+            await loop.run_in_executor(threads, lambda: store.refresh(name))
+            status = 409 if store.registry_problem is None else 503
+            raise Refusal(status, str(error), retry_after=None if status == 409 else 5) from error
         try:
             await in_time(lambda: store.refresh(name))
         except TimeoutError:

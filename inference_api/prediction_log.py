@@ -103,6 +103,6 @@ def _row(request_id: str, at: datetime, predictor: Predictor, values: Values, ou
         "use_case": predictor.name,
         "model_version": predictor.version,
         "features": msgspec.to_builtins(dict(zip(predictor.validator.columns, values, strict=True))),
-        "prediction": str(outcome.prediction),
+        "prediction": outcome.prediction,
         "at": at,
     }

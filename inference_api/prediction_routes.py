@@ -80,6 +80,7 @@ class PredictionService:
         self._encode = msgspec.json.Encoder().encode
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inference")
         self._waiting = 0
+        self._large_requests = metrics.large_requests
 
     def routes(self) -> list[Route]:
         return [
@@ -112,11 +113,13 @@ class PredictionService:
         if self._waiting >= WAITING_REQUESTS:
             raise Refusal(429, "the service is saturated; try again in a second", retry_after=1)
         self._waiting += 1
+        self._large_requests.inc()
         try:
             reply: bytes = await asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
             return reply
         finally:
             self._waiting -= 1
+            self._large_requests.dec()
 
     def _answer_one(self, body: bytes, request_id: str) -> bytes:
         state = self._store.states.get(self._default)

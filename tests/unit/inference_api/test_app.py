@@ -129,9 +129,14 @@ def test_rollback_that_is_impossible_says_why(make_service: MakeService) -> None
     def roll_back(name: str, to: int | None, reason: str) -> dict[str, Any]:  # noqa: ARG001
         raise RegistryError(f"the champion of {name} replaced none, so there is nothing to return to")
 
-    reply = make_service(roll_back=roll_back).client.post("/models/covertype/rollback", headers=KEY)
-    assert reply.status_code == 503
+    service = make_service(roll_back=roll_back)
+    reply = service.client.post("/models/covertype/rollback", headers=KEY)
+    assert reply.status_code == 409
     assert "nothing to return to" in reply.json()["detail"]
+    service.registry.down = True
+    reply = service.client.post("/models/covertype/rollback", headers=KEY)
+    assert reply.status_code == 503
+    assert int(reply.headers["retry-after"]) > 0
 
 
 def test_metrics_count_requests_by_route(service: Service) -> None:

@@ -115,7 +115,7 @@ def test_registry_that_answers_nonsense_is_an_outage(registry: MemoryRegistry, t
     store = open_store(registry, tmp_path)
     store.refresh()
     registry.models = lambda: answer  # type: ignore[method-assign]
-    registry.versions = lambda _: answer  # type: ignore[method-assign]
+    registry.versions = lambda _: answer  # type: ignore[method-assign,assignment]
     store.refresh()
     assert served(store) == 1
     assert store.registry_problem is not None

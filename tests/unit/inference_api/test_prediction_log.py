@@ -38,7 +38,7 @@ def test_predictions_are_stored_with_their_origin(predictor: Predictor) -> None:
     row = stored[0]
     assert (row["request_id"], row["use_case"], row["model_version"]) == ("id-1", "house_prices", 7)
     assert row["features"]["prev_sold_date"] == date(2020, 1, 31).isoformat()
-    assert float(row["prediction"]) > 0
+    assert row["prediction"] > 0
     assert row["at"].tzinfo is not None
 
 
