@@ -27,16 +27,12 @@ def forest_node(forest: Forest, source: str, outputs: list[str]) -> NodeProto:
     source : name of the float32 input [N, width].
     outputs : names of the label and probabilities, or of the prediction.
     """
-    classifier = is_classifier(forest)
+    kind = "TreeEnsembleClassifier" if is_classifier(forest) else "TreeEnsembleRegressor"
+    node = helper.make_node(kind, [source], outputs, domain="ai.onnx.ml")
     trees = [estimator.tree_ for estimator in forest.estimators_]
-    node = helper.make_node(
-        "TreeEnsembleClassifier" if classifier else "TreeEnsembleRegressor", [source], outputs, domain="ai.onnx.ml"
-    )
-    sizes = [tree.node_count for tree in trees]
     is_leaf = np.concatenate([tree.children_left for tree in trees]) < 0
-    tree_ids = np.repeat(np.arange(len(trees)), sizes)
-    node_ids = np.concatenate([np.arange(size) for size in sizes])
-    thresholds = np.concatenate([tree.threshold for tree in trees])
+    tree_ids = np.repeat(np.arange(len(trees)), [tree.node_count for tree in trees])
+    node_ids = np.concatenate([np.arange(tree.node_count) for tree in trees])
     _add_ints(node, "nodes_treeids", tree_ids)
     _add_ints(node, "nodes_nodeids", node_ids)
     for name, attribute in (
@@ -46,26 +42,35 @@ def forest_node(forest: Forest, source: str, outputs: list[str]) -> NodeProto:
     ):
         values = np.concatenate([getattr(tree, attribute) for tree in trees])
         _add_ints(node, name, np.where(is_leaf, 0, values))
+    thresholds = np.concatenate([tree.threshold for tree in trees])
     _add_floats(node, "nodes_values", np.where(is_leaf, 0, round_down(thresholds)))
     modes = AttributeProto(name="nodes_modes", type=AttributeProto.STRINGS)
     modes.strings.extend(np.where(is_leaf, b"LEAF", b"BRANCH_LEQ").tolist())
     node.attribute.append(modes)
-    prefix = "class" if classifier else "target"
-    weights = np.concatenate([tree.value[:, 0, :] for tree in trees])[is_leaf]
-    if classifier:
-        weights /= weights.sum(axis=1, keepdims=True) * len(trees)
-        leaves, outputs_of_leaf = np.nonzero(weights)
-        node.attribute.append(helper.make_attribute("classlabels_int64s", list(range(len(forest.classes_)))))
-        node.attribute.append(helper.make_attribute("post_transform", "NONE"))
-    else:
-        leaves, outputs_of_leaf = np.arange(len(weights)), np.zeros(len(weights), dtype=np.int64)
-        node.attribute.append(helper.make_attribute("aggregate_function", "AVERAGE"))
-        node.attribute.append(helper.make_attribute("n_targets", 1))
-    _add_ints(node, f"{prefix}_treeids", tree_ids[is_leaf][leaves])
-    _add_ints(node, f"{prefix}_nodeids", node_ids[is_leaf][leaves])
-    _add_ints(node, f"{prefix}_ids", outputs_of_leaf)
-    _add_floats(node, f"{prefix}_weights", weights[leaves, outputs_of_leaf])
+    _add_leaves(node, forest, tree_ids[is_leaf], node_ids[is_leaf])
     return node
+
+
+def _add_leaves(node: NodeProto, forest: Forest, tree_ids: NDArray[Any], node_ids: NDArray[Any]) -> None:
+    """What each leaf adds to which output."""
+    values = np.concatenate([tree.tree_.value[tree.tree_.children_left < 0, 0, :] for tree in forest.estimators_])
+    if not is_classifier(forest):
+        prefix, options, weights = "target", {"aggregate_function": "AVERAGE", "n_targets": 1}, values
+        leaves, outputs = np.nonzero(np.ones_like(weights))
+    else:
+        prefix, options = "class", {"post_transform": "NONE", "classlabels_int64s": list(range(len(forest.classes_)))}
+        weights = values / (values.sum(axis=1, keepdims=True) * len(forest.estimators_))
+        if len(forest.classes_) == 2:
+            # ONNX's own form: the weight of the second class alone, of which the first gets what is left.
+            weights = weights[:, 1:]
+            leaves, outputs = np.nonzero(np.ones_like(weights))
+        else:
+            leaves, outputs = np.nonzero(weights)
+    node.attribute.extend(helper.make_attribute(name, value) for name, value in options.items())
+    _add_ints(node, f"{prefix}_treeids", tree_ids[leaves])
+    _add_ints(node, f"{prefix}_nodeids", node_ids[leaves])
+    _add_ints(node, f"{prefix}_ids", outputs)
+    _add_floats(node, f"{prefix}_weights", weights[leaves, outputs])
 
 
 def round_down(thresholds: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -39,7 +39,7 @@ def explained(tracking_uri: str) -> Iterator[None]:
     try:
         yield
     except MlflowException as error:
-        raise RegistryError(f"MLflow at {tracking_uri} cannot be used, is it running? {error}") from error
+        raise RegistryError(f"MLflow at {tracking_uri} refused or could not be reached: {error}") from error
 
 
 def open_client(tracking_uri: str) -> MlflowClient:

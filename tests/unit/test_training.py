@@ -1,7 +1,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+import skops.io
 
+from pipeline.estimators import TRUSTED_TYPES
 from pipeline.preprocessing import unwrap
 from pipeline.search import Candidate
 from pipeline.training import fit
@@ -38,6 +40,20 @@ def test_one_seed_gives_one_regressor_whatever_the_jobs(
     np.testing.assert_array_equal(models[0].predict(rows), models[1].predict(rows))
     error = np.abs(models[0].predict(rows) - holdout["price"])
     assert error.mean() < np.abs(train["price"].median() - holdout["price"]).mean()
+
+
+@pytest.mark.parametrize("case", ["penguins", "house_prices"])
+@pytest.mark.parametrize(("name", "parameters"), CANDIDATES)
+def test_every_family_is_saved_without_pickle(
+    case: str, name: EstimatorName, parameters: dict, request: pytest.FixtureRequest
+) -> None:
+    use_case = request.getfixturevalue(case)
+    train, holdout = split_frames(use_case, penguin_rows() if case == "penguins" else house_rows())
+    model = fit(use_case, Candidate(name, parameters), train)
+    saved = skops.io.dumps(model)
+    assert set(skops.io.get_untrusted_types(data=saved)) <= set(TRUSTED_TYPES)
+    rows = holdout.drop(columns=use_case.target.name)
+    np.testing.assert_array_equal(skops.io.loads(saved, trusted=TRUSTED_TYPES).predict(rows), model.predict(rows))
 
 
 def test_another_seed_gives_another_model(penguins: UseCase) -> None:

@@ -1,0 +1,52 @@
+import numpy as np
+import onnxruntime as ort
+import pytest
+from sklearn.ensemble import ExtraTreesClassifier, RandomForestRegressor
+
+from pipeline.onnx_forest import round_down
+from pipeline.onnx_model import to_onnx_model
+
+
+def test_rounded_thresholds_split_every_float32_as_before() -> None:
+    values = np.sort(np.random.default_rng(0).normal(2500, 800, 20_000).astype(np.float32))
+    neighbours = np.nextafter(values, np.float32(np.inf))
+    # Half-way between two adjacent float32, and just beside: where rounding to the nearest goes wrong.
+    for thresholds in (
+        (values.astype(np.float64) + neighbours) / 2,
+        values.astype(np.float64),
+        np.nextafter(values.astype(np.float64), -np.inf),
+        np.nextafter(neighbours.astype(np.float64), -np.inf),
+    ):
+        rounded = round_down(thresholds)
+        np.testing.assert_array_equal(values <= rounded, values.astype(np.float64) <= thresholds)
+        np.testing.assert_array_equal(neighbours <= rounded, neighbours.astype(np.float64) <= thresholds)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 7])
+def test_classes_that_a_leaf_never_saw_have_probability_zero(classes: int) -> None:
+    generator = np.random.default_rng(classes)
+    rows = generator.normal(size=(400, 5)).astype(np.float32)
+    forest = ExtraTreesClassifier(15, random_state=0).fit(rows, generator.integers(0, classes, 400))
+    session = ort.InferenceSession(to_onnx_model(forest, 5))
+    others = generator.normal(size=(300, 5)).astype(np.float32)
+    labels, probabilities = session.run(None, {"features": others})
+    expected = forest.predict_proba(others)
+    np.testing.assert_allclose(probabilities, expected, atol=1e-6)
+    best, second = np.sort(expected)[:, -1], np.sort(expected)[:, -2]
+    clear = best - second > 1e-6
+    np.testing.assert_array_equal(labels[clear], forest.predict(others)[clear])
+
+
+def test_forest_of_single_leaves() -> None:
+    rows, target = np.zeros((10, 2), dtype=np.float32), np.arange(10) % 2
+    forest = ExtraTreesClassifier(3, bootstrap=False, random_state=0).fit(rows, target)
+    [probabilities] = ort.InferenceSession(to_onnx_model(forest, 2)).run(["probabilities"], {"features": rows})
+    np.testing.assert_allclose(probabilities, 0.5)
+
+
+def test_regression_forest_averages_its_trees() -> None:
+    generator = np.random.default_rng(0)
+    rows = generator.normal(size=(300, 4)).astype(np.float32)
+    forest = RandomForestRegressor(30, random_state=0).fit(rows, rows[:, 0] * 1000 + rows[:, 1])
+    [prediction] = ort.InferenceSession(to_onnx_model(forest, 4)).run(["prediction"], {"features": rows})
+    np.testing.assert_allclose(prediction.ravel(), forest.predict(rows), rtol=1e-4, atol=1e-2)
