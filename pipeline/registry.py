@@ -8,22 +8,20 @@ Only the MLflow client is imported here, and late: the inference API runs this m
 """
 
 import json
-import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import requests
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.bundle import bundle_digest
 from pipeline.errors import RegistryError
+from pipeline.mlflow_client import Tolerate, explained, open_client
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -35,15 +33,6 @@ ARCHIVED = "Archived"
 BUNDLE_FOLDER = "serving"
 # Tag of a version that was judged: what was done about it.
 PROMOTION_TAG = "promotion"
-
-# Left alone, the client retries for four minutes before it says that the server is down.
-_CLIENT_DEFAULTS = {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-}
 
 
 class VersionInfo(BaseModel):
@@ -84,14 +73,10 @@ class Registry:
 
     def __init__(self, tracking_uri: str) -> None:
         self.tracking_uri = tracking_uri
-        for name, value in _CLIENT_DEFAULTS.items():
-            os.environ.setdefault(name, value)
 
     @cached_property
     def _client(self) -> "MlflowClient":
-        from mlflow import MlflowClient
-
-        return MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.tracking_uri)
+        return open_client(self.tracking_uri)
 
     # ---- reading -------------------------------------------------------------------------------------------------
 
@@ -99,7 +84,7 @@ class Registry:
         """Names of the registered models, in alphabetical order."""
         names: list[str] = []
         token: str | None = None
-        with self._explained("list the registered models"):
+        with explained(self.tracking_uri, "list the registered models"):
             while token is None or token:
                 page = self._client.search_registered_models(max_results=100, page_token=token)
                 names += [model.name for model in page]
@@ -108,7 +93,7 @@ class Registry:
 
     def versions(self, name: str) -> list[VersionInfo]:
         """All versions of a model, the newest first; empty when the model is not registered."""
-        with self._explained(f"list the versions of {name}"):
+        with explained(self.tracking_uri, f"list the versions of {name}"):
             aliases = self._aliases(name)
             if aliases is None:
                 return []
@@ -119,8 +104,8 @@ class Registry:
     def champion(self, name: str) -> VersionInfo | None:
         """The version in production, or None when there is none yet."""
         # An unknown alias of a known model is an "invalid parameter" to MLflow.
-        absent = _Tolerate("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
-        with self._explained(f"find the champion of {name}"), absent:
+        absent = Tolerate("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+        with explained(self.tracking_uri, f"find the champion of {name}"), absent:
             version = self._client.get_model_version_by_alias(name, CHAMPION)
             return _version_info(version, dict.fromkeys(version.aliases, int(version.version)))
         return None
@@ -174,7 +159,7 @@ class Registry:
         label = f"version {version.version} of {version.name}"
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
-            with self._explained(f"download the serving bundle of {label}"):
+            with explained(self.tracking_uri, f"download the serving bundle of {label}"):
                 self._client.download_artifacts(version.run_id, BUNDLE_FOLDER, dst_path=scratch)
             downloaded = Path(scratch) / BUNDLE_FOLDER
             if not downloaded.is_dir() or not any(downloaded.iterdir()):
@@ -201,10 +186,10 @@ class Registry:
 
         Registering the same run again returns the version it already has, so a task may be retried.
         """
-        with self._explained(f"register the model of run {run_id} as {name}"):
+        with explained(self.tracking_uri, f"register the model of run {run_id} as {name}"):
             if self._aliases(name) is None:
                 # Another process may register its first version at this very moment.
-                with _Tolerate("RESOURCE_ALREADY_EXISTS"):
+                with Tolerate("RESOURCE_ALREADY_EXISTS"):
                     self._client.create_registered_model(name)
             version = next((known for known in self.versions(name) if known.run_id == run_id), None)
             if version is None:
@@ -232,7 +217,7 @@ class Registry:
         target = self.resolve(name, version)
         self._require_bundle(target)
         champion = self.champion(name)
-        with self._explained(f"promote version {version} of {name}"):
+        with explained(self.tracking_uri, f"promote version {version} of {name}"):
             if remember and champion is not None and champion.version != version:
                 self.tag(target, {"previous_champion": str(champion.version)})
             self._set_production(name, version)
@@ -257,27 +242,27 @@ class Registry:
         champion = next((version for version in versions if version.is_champion), staged[0] if staged else None)
         if champion is None or (champion.is_champion and staged == [champion]):
             return False
-        with self._explained(f"repair the stages of {name}"):
+        with explained(self.tracking_uri, f"repair the stages of {name}"):
             self._set_production(name, champion.version)
             self._client.set_registered_model_alias(name, CHAMPION, str(champion.version))
         return True
 
     def tag(self, version: VersionInfo, tags: Mapping[str, str]) -> None:
         """Set tags of a version."""
-        with self._explained(f"tag version {version.version} of {version.name}"):
+        with explained(self.tracking_uri, f"tag version {version.version} of {version.name}"):
             for key, value in tags.items():
                 self._client.set_model_version_tag(version.name, str(version.version), key, value)
 
     def log_document(self, version: VersionInfo, document: Mapping[str, Any], path: str) -> None:
         """Store a JSON document with the run of a version."""
-        with self._explained(f"store {path} of version {version.version} of {version.name}"):
+        with explained(self.tracking_uri, f"store {path} of version {version.version} of {version.name}"):
             self._client.log_dict(version.run_id, dict(document), path)
 
     # ---- helpers -------------------------------------------------------------------------------------------------
 
     def _aliases(self, name: str) -> dict[str, int] | None:
         """Alias → version of a model; None when there is no such model."""
-        with _Tolerate("RESOURCE_DOES_NOT_EXIST"):
+        with Tolerate("RESOURCE_DOES_NOT_EXIST"):
             aliases = self._client.get_registered_model(name).aliases
             return {alias: int(version) for alias, version in aliases.items()}
         return None
@@ -293,42 +278,13 @@ class Registry:
 
     def _require_bundle(self, version: VersionInfo) -> None:
         label = f"version {version.version} of {version.name}"
-        with self._explained(f"look for the serving bundle of {label}"):
+        with explained(self.tracking_uri, f"look for the serving bundle of {label}"):
             files = self._client.list_artifacts(version.run_id, BUNDLE_FOLDER)
         if not files:
             raise RegistryError(f"{label} has no serving bundle: its artifacts in MLflow are gone; nothing was changed")
 
     def _known_models(self) -> str:
         return "registered: " + (", ".join(self.models()) or "none yet (train one with `mlops train`)")
-
-    @contextmanager
-    def _explained(self, what: str) -> Iterator[None]:
-        """Turn what MLflow raises into a `RegistryError` that names the server and what to check."""
-        from mlflow.exceptions import MlflowException
-
-        try:
-            yield
-        except (MlflowException, requests.RequestException, OSError) as error:
-            text = str(error).splitlines()[0] if str(error) else type(error).__name__
-            advice = ""
-            if "Max retries exceeded" in text or isinstance(error, requests.ConnectionError | requests.Timeout):
-                text = "it does not answer"
-                advice = ": check that the MLflow server runs and that MLFLOW_TRACKING_URI names it"
-            elif "Invalid Host" in str(error):
-                advice = " (start the MLflow server with this host in --allowed-hosts)"
-            raise RegistryError(f"cannot {what} in MLflow at {self.tracking_uri}: {text}{advice}") from error
-
-
-class _Tolerate:
-    """Leave the block quietly when MLflow answers with one of these error codes."""
-
-    def __init__(self, *error_codes: str) -> None:
-        self._error_codes = error_codes
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
-        return getattr(error, "error_code", None) in self._error_codes
 
 
 def _version_info(version: Any, aliases: Mapping[str, int]) -> VersionInfo:

@@ -1,0 +1,67 @@
+"""The MLflow client: impatient, and with errors that say what to check. Works with ``mlflow-skinny``."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import requests
+
+from pipeline.errors import RegistryError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+# Left alone, the client retries for four minutes before it says that the server is down.
+_DEFAULTS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+
+
+def open_client(tracking_uri: str) -> "MlflowClient":
+    """A client that gives up on a dead server within seconds. Importing MLflow, which takes a second, happens here."""
+    with explained(tracking_uri, "open the store"):
+        from mlflow import MlflowClient
+
+        return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+
+
+@contextmanager
+def explained(tracking_uri: str, what: str) -> Iterator[None]:
+    """Turn what MLflow raises into a `RegistryError` that names the server and what to check.
+
+    Parameters
+    ----------
+    what : that is done in the block, as in "cannot …".
+    """
+    for name, value in _DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except (MlflowException, requests.RequestException, OSError) as error:
+        text = str(error).splitlines()[0] if str(error) else type(error).__name__
+        advice = ""
+        if "Max retries exceeded" in text or isinstance(error, requests.ConnectionError | requests.Timeout):
+            text = "it does not answer"
+            advice = ": check that the MLflow server runs and that MLFLOW_TRACKING_URI names it"
+        elif "Invalid Host" in str(error):
+            advice = " (start the MLflow server with this host in --allowed-hosts)"
+        raise RegistryError(f"cannot {what} in MLflow at {tracking_uri}: {text}{advice}") from error
+
+
+class Tolerate:
+    """Leave the block quietly when MLflow answers with one of these error codes."""
+
+    def __init__(self, *error_codes: str) -> None:
+        self._error_codes = error_codes
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
+        return getattr(error, "error_code", None) in self._error_codes
