@@ -37,7 +37,7 @@ LOCAL_DEFAULTS = {
     "MIN_UPDATE_TIME": "45",
     "SEARCH_JOBS": _SHARE,
     "OMP_NUM_THREADS": _SHARE,
-    "AIRFLOW__CORE__PARALLELISM": str(min(4, max(2, os.cpu_count() or 2))),
+    "AIRFLOW__CORE__PARALLELISM": "4",
     "MODEL_POLL_SECONDS": "1",
     "AIRFLOW_ADMIN_USER": "admin",
     "AIRFLOW_ADMIN_PASSWORD": "dev-only-admin",

@@ -19,7 +19,8 @@ from pipeline.settings import PipelineSettings, load_settings
 from pipeline.use_case import load_use_cases
 from pipeline.warehouse import open_warehouse
 
-TICK_SECONDS = 0.5
+TICK_SECONDS = 1.0
+FAILURES_EVERY_TICKS = 3  # Airflow's API is the most expensive to ask
 News = TypeVar("News")
 Watcher = Batches | Trainings | Promotions | Predictions
 # Not (yet) answering; the next look may succeed.
@@ -37,7 +38,7 @@ class Guide:
     def __init__(self, running: list[Service]) -> None:
         self.started = time.monotonic()
         self.waiting = [service for service in running if service.health]
-        self.total = len(self.waiting)
+        self._looks = 0
         self.settings = load_settings(PipelineSettings)
         self.default = self.settings.default_use_case
         self.airflow = _airflow(running)
@@ -71,7 +72,10 @@ class Guide:
         for name, watcher in self.watchers:
             for text in _careful(watcher.news()):
                 self.say(f"{name}: {text}")
-        fatal = []
+        fatal: list[str] = []
+        self._looks += 1
+        if self._looks % FAILURES_EVERY_TICKS:
+            return fatal
         for dag_id, what, final in _careful(self.failures.news()):
             self.say(f"✗ {dag_id}: {what}")
             if final and dag_id in (f"collect_{self.default}", f"train_{self.default}"):

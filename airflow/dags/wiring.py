@@ -1,5 +1,6 @@
 """What the DAGs of every use case share: their asset, their policies, and how an error becomes a task's state."""
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -46,8 +47,8 @@ def rows_asset(use_case: UseCase) -> Asset:
 def default_arguments(use_case: UseCase, priority: int) -> dict[str, Any]:
     """Owner, retries and priority of the tasks of a DAG.
 
-    A retry waits 10 s, then twice as long each time. Where few tasks run at a time, those of the default use case
-    go first.
+    A retry waits 10 s, then twice as long each time. The tasks of the default use case go first: in the queue by
+    their weight, and on a machine that tasks share by leaving the processor to them.
     """
     is_default = use_case.name == load_settings(PipelineSettings).default_use_case
     return {
@@ -58,7 +59,12 @@ def default_arguments(use_case: UseCase, priority: int) -> dict[str, Any]:
         "max_retry_delay": timedelta(minutes=5),
         "priority_weight": priority + (10 if is_default else 0),
         "weight_rule": "absolute",
+        "pre_execute": None if is_default else _yield_processor,
     }
+
+
+def _yield_processor(_context: Any) -> None:
+    os.nice(5)
 
 
 @contextmanager

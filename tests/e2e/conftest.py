@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Page
 
 from local_stack.__main__ import configure
 from local_stack.configuration import PORTS
+from tests.browser.chromium import find_chromium, open_chromium
 from tests.e2e.running_stack import Stack
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,3 +35,12 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     yield running
     if launcher.poll() is None:
         running.stop()
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    """Skips where there is no Chromium, unless ``REQUIRE_BROWSER=1`` says that there must be one."""
+    if find_chromium() is None and os.environ.get("REQUIRE_BROWSER") != "1":
+        pytest.skip("no Chromium: install it (Debian: apt-get install chromium) or set CHROMIUM to its path")
+    with open_chromium() as browser:
+        yield browser.new_context(locale="en-US").new_page()

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 import requests
+from playwright.sync_api import Page
 
 from pipeline.registry import Registry
+from tests.browser.ui_pages import open_ui, predict
 from tests.e2e.running_stack import Stack
 
 pytestmark = pytest.mark.e2e
@@ -86,6 +88,15 @@ def test_bad_input_is_refused_with_the_name_of_the_field(stack: Stack) -> None:
     reply = requests.post(f"{stack.api}/predict", json={**TWELVE_FIELDS, "Slope": 900}, timeout=10)
     assert reply.status_code == 422
     assert "Slope" in str(reply.json()["detail"])
+
+
+@pytest.mark.browser
+def test_the_form_in_the_browser_predicts(stack: Stack, page: Page) -> None:
+    open_ui(page, stack.configuration.url("ui"))
+    answer = predict(page, TWELVE_FIELDS)
+    assert "Forest cover type, version" in answer
+    label = requests.post(f"{stack.api}/predict", json=TWELVE_FIELDS, timeout=10).json()["label"]
+    assert label in answer
 
 
 def test_the_guide_tells_what_happened(stack: Stack) -> None:
