@@ -1,4 +1,4 @@
-"""The first container of the stack: refuse settings that would fail later or be unsafe, and hand volumes to their users.
+"""The first container of the stack: refuse settings that would fail later or are unsafe, hand volumes to their users.
 
 Whoever reads a secret of the product checks it again (``pipeline.settings``); this covers the databases, the object
 store, Airflow and MLflow as well, whose images know nothing of our rules.
@@ -72,7 +72,9 @@ def check_secret(name: str, value: str, production: bool) -> list[str]:
     if name == "MINIO_ROOT_PASSWORD" and len(value) < 8:
         problems.append("MINIO_ROOT_PASSWORD must have at least 8 characters")
     if name == "AIRFLOW_FERNET_KEY" and not is_fernet_key(value):
-        problems.append("AIRFLOW_FERNET_KEY must be 32 bytes in URL-safe base64: openssl rand -base64 32 | tr '+/' '-_'")
+        problems.append(
+            "AIRFLOW_FERNET_KEY must be 32 bytes in URL-safe base64: openssl rand -base64 32 | tr '+/' '-_'"
+        )
     return problems
 
 

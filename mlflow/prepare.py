@@ -20,7 +20,7 @@ def holds_runs(engine: Engine, tables: list[str]) -> bool:
     """Whether anything would be lost with the tables."""
     with engine.connect() as connection:
         return any(
-            connection.execute(text(f"SELECT 1 FROM {table} LIMIT 1")).first() is not None  # noqa: S608
+            connection.execute(text(f"SELECT 1 FROM {table} LIMIT 1")).first() is not None
             for table in ("runs", "registered_models")
             if table in tables
         )
@@ -76,8 +76,8 @@ def main() -> None:
     except (SQLAlchemyError, CommandError) as error:
         sys.exit(
             f"mlflow-init: MLflow's tables cannot be migrated: {error}\n"
-            "They hold runs, so they are left as they are. If the volume mysql_data comes from a newer MLflow, go back to "
-            "its image; if an upgrade was interrupted, restore a backup of the database 'mlflow' and run this again "
+            "They hold runs, so they are left as they are. If the volume mysql_data comes from a newer MLflow, go back "
+            "to its image; if an upgrade was interrupted, restore a backup of the database 'mlflow' and run this again "
             "(docker compose up mlflow-init). To start empty: docker compose down -v"
         )
     print("mlflow-init:", done)

@@ -1,0 +1,92 @@
+"""Wrong settings: each ends with its name and what to do, where a person looks."""
+
+import socket
+
+import pytest
+import yaml
+
+from tests.stack.compose_stack import ROOT, ComposeError, ComposeStack
+
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+SECRET = "a-secret-of-our-own"
+SECRETS = (
+    "MYSQL_ROOT_PASSWORD",
+    "WAREHOUSE_PASSWORD",
+    "MLFLOW_DB_PASSWORD",
+    "POSTGRES_PASSWORD",
+    "MINIO_ROOT_PASSWORD",
+    "AIRFLOW_ADMIN_PASSWORD",
+    "AIRFLOW_FERNET_KEY",
+    "AIRFLOW_JWT_SECRET",
+    "AIRFLOW_SECRET_KEY",
+    "API_KEY",
+)
+
+
+def test_committed_settings_are_complete(project: ComposeStack) -> None:
+    project.compose("config", "--quiet")
+    project.compose("-f", "docker-compose.yml", "-f", "docker-compose.dev.yml", "config", "--quiet")
+
+
+@pytest.mark.parametrize("name", [*SECRETS, "ENVIRONMENT", "MINIO_ROOT_USER"])
+def test_missing_variable_is_named(project: ComposeStack, name: str) -> None:
+    with pytest.raises(ComposeError, match=f"required variable {name} is missing a value: set it"):
+        project.compose("config", "--quiet", settings={name: ""})
+
+
+def test_production_refuses_every_development_secret(project: ComposeStack) -> None:
+    with pytest.raises(ComposeError, match='"preflight" didn\'t complete successfully'):
+        project.compose("up", "--detach", "postgres", settings={"ENVIRONMENT": "production"})
+    logs = project.compose("logs", "preflight")
+    for name in SECRETS:
+        assert f"{name} still has its development default" in logs
+    assert project.containers()["postgres"]["State"]["Status"] == "created"
+
+
+def test_production_starts_with_secrets_of_its_own(project: ComposeStack) -> None:
+    own = {name: f"{SECRET}-{number}" for number, name in enumerate(SECRETS)}
+    own["AIRFLOW_FERNET_KEY"] = "Zm9ydHktdHdvLWlzLXRoZS1hbnN3ZXItdG8tYWxsLS0="
+    output = project.compose("run", "--rm", "-T", "preflight", settings=own | {"ENVIRONMENT": "production"})
+    assert "settings are fit for production" in output
+
+
+def test_password_that_would_break_a_url_is_refused(project: ComposeStack) -> None:
+    with pytest.raises(ComposeError, match="WAREHOUSE_PASSWORD becomes part of a URL"):
+        project.compose("run", "--rm", "-T", "preflight", settings={"WAREHOUSE_PASSWORD": "p@ss/word"})
+
+
+def test_full_disk_is_refused(project: ComposeStack) -> None:
+    with pytest.raises(ComposeError, match="MB are free on Docker's disk"):
+        project.compose("run", "--rm", "-T", "preflight", settings={"MIN_FREE_DISK_MB": "1000000000"})
+
+
+def test_taken_port_is_named(project: ComposeStack) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(ComposeError, match=rf"127\.0\.0\.1:{port}.*(already in use|already allocated)"):
+            project.compose("up", "--detach", "minio", settings={"MINIO_CONSOLE_PORT": str(port)})
+
+
+def test_another_password_on_an_old_volume_is_explained(project: ComposeStack) -> None:
+    project.compose("up", "--wait", "postgres")
+    project.compose("rm", "--stop", "--force", "postgres")
+    # The log tells at once; "unhealthy" comes after the time that a first start may take.
+    with pytest.raises(ComposeError, match="not healthy after 15s"):
+        project.compose(
+            "up", "--wait", "--wait-timeout", "15", "postgres", settings={"POSTGRES_PASSWORD": "another-one"}
+        )
+    assert "the volume postgres_data was made with another POSTGRES_PASSWORD" in project.compose("logs", "postgres")
+
+
+@pytest.mark.parametrize("name", COMPOSE["services"])
+def test_every_container_is_locked_down(project: ComposeStack, name: str) -> None:
+    service = yaml.safe_load(project.compose("--profile", "*", "config"))["services"][name]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["read_only"] is True
+    assert int(service["mem_limit"]) > 0
+    assert service["logging"]["options"]["max-size"]
+    assert all(port["host_ip"] == "127.0.0.1" for port in service.get("ports", []))
+    is_job = name in ("preflight", "mlflow-init", "airflow-init", "pipeline-init")
+    assert service["restart"] == ("no" if is_job else "unless-stopped")
+    assert is_job or "healthcheck" in service

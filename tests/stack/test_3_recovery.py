@@ -1,0 +1,85 @@
+"""What goes down comes back, and nothing is lost. After the loop has run."""
+
+from typing import Any
+
+import pytest
+import requests
+
+from tests.stack.compose_stack import JOBS, ComposeStack
+from tests.stack.test_2_loop import TWELVE_FIELDS
+
+# Those on the way of a batch from the source to the warehouse first.
+SERVICES = (
+    "external-data-api",
+    "minio",
+    "mysql",
+    "postgres",
+    "airflow-api-server",
+    "airflow-dag-processor",
+    "airflow-scheduler",
+    "mlflow",
+    "inference-api",
+    "ui",
+)
+
+
+def newest_batch(stack: ComposeStack) -> int:
+    return int(stack.sql("SELECT COALESCE(MAX(id), 0) FROM collection_ledger WHERE use_case = 'covertype'")[0][0])
+
+
+def prediction(stack: ComposeStack) -> dict[str, Any] | None:
+    reply = requests.post(f"{stack.api}/predict", json=TWELVE_FIELDS, timeout=10)
+    return reply.json() if reply.status_code == 200 else None
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_crashed_service_comes_back(stack: ComposeStack, service: str) -> None:
+    before = stack.containers()[service]["RestartCount"]
+    # From inside: `docker kill` counts as the operator's wish, after which no restart policy applies.
+    owner = ["--user", "postgres"] if service == "postgres" else []
+    stack.run("docker", "compose", "exec", "-T", *owner, service, "sh", "-c", "kill -9 -1")
+    stack.wait(f"restart of {service}", lambda: stack.containers()[service]["RestartCount"] > before)
+    stack.wait(f"healthy {service}", lambda: stack.is_healthy(service))
+
+
+def test_the_loop_goes_on_after_the_crashes(stack: ComposeStack) -> None:
+    last = stack.wait("ledger", lambda: newest_batch(stack))
+    stack.wait("next batch", lambda: newest_batch(stack) > last)
+    assert stack.wait("prediction", lambda: prediction(stack))["model_name"] == "covertype"
+
+
+def test_everything_killed_by_the_operator_is_back_after_up(stack: ComposeStack) -> None:
+    stack.compose("kill")
+    stack.compose("up", "--wait", "--wait-timeout", "300")
+    assert stack.wait("prediction", lambda: prediction(stack))["model_name"] == "covertype"
+
+
+def test_a_second_up_changes_nothing(stack: ComposeStack) -> None:
+    before = {name: each["Id"] for name, each in stack.containers().items()}
+    started = {name: each["State"]["StartedAt"] for name, each in stack.containers().items() if name not in JOBS}
+    stack.compose("up", "--wait", "--wait-timeout", "120")
+    after = stack.containers()
+    assert {name: each["Id"] for name, each in after.items()} == before
+    assert {name: each["State"]["StartedAt"] for name, each in after.items() if name not in JOBS} == started
+
+
+def test_down_and_up_keeps_everything(stack: ComposeStack) -> None:
+    version = stack.wait("prediction", lambda: prediction(stack))["model_version"]
+    stack.compose("down")
+    assert stack.containers() == {}
+    stack.compose("up", "--wait", "--wait-timeout", "300")
+    assert stack.wait("prediction", lambda: prediction(stack))["model_version"] >= version
+    done = stack.inside("airflow-scheduler", "mlops", "audit", "covertype")
+    assert done.returncode == 0, done.stdout + done.stderr
+    last = newest_batch(stack)
+    stack.wait("next batch", lambda: newest_batch(stack) > last)
+
+
+def test_down_with_volumes_leaves_nothing(stack: ComposeStack) -> None:
+    stack.compose("down", "--volumes")
+    for kind in ("container", "volume", "network"):
+        label = f"label=com.docker.compose.project={stack.project}"
+        left = stack.run(
+            "docker", kind, "ls", "--quiet", *(["--all"] if kind == "container" else []), "--filter", label
+        )
+        assert left.stdout.split() == []
