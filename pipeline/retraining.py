@@ -18,8 +18,8 @@ from pydantic import BaseModel, ConfigDict
 from pipeline import promotion
 from pipeline.decision import TrainingDecision, decide_training
 from pipeline.errors import RegistryError
+from pipeline.gate import PromotionDecision, decide_promotion
 from pipeline.probe import verify_serving
-from pipeline.promotion import PromotionDecision
 from pipeline.registry import Registry, VersionInfo
 from pipeline.use_case import UseCase
 
@@ -97,7 +97,7 @@ def compare(use_case: UseCase, lake: "Lake", registry: Registry, version: int) -
     challenger, champion = registry.resolve(use_case.name, version), registry.champion(use_case.name)
     train, holdout = load_snapshot(lake, _find_snapshot(use_case, lake, challenger.tags.get("dataset_digest")))
     opponent = champion if champion and champion.version != version else None
-    decision = promotion.decide_promotion(
+    decision = decide_promotion(
         use_case,
         truth=holdout[use_case.target.name].to_numpy(),
         challenger=_served_predictions(registry, challenger, holdout),

@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.promotion import PromotionDecision, decide_promotion
+from pipeline.gate import PromotionDecision, decide_promotion
 from pipeline.use_case import UseCase
 
 ROWS = 2000
