@@ -54,9 +54,10 @@ class ModelSummary(_Answer):
 
     name: str
     title: str
-    task: str = ""
+    task: str | None = None
     champion_version: int | None = None
     status: str = ""
+    detail: str | None = None
 
     @property
     def ready(self) -> bool:
@@ -79,19 +80,18 @@ class ModelVersion(_Answer):
 
 
 class ModelDetails(_Answer):
-    """``GET /models/{name}``."""
+    """``GET /models/{name}``; what only a loaded model can tell is missing before it is loaded."""
 
     name: str
     title: str
-    task: str = ""
-    target: str = ""
-    target_unit: str | None = None
+    target: str | None = None
     champion_version: int | None = None
+    detail: str | None = None
     versions: list[ModelVersion] = Field(default_factory=list)
-    record_schema: dict[str, Any] = Field(default_factory=dict, alias="schema")
+    record_schema: dict[str, Any] | None = Field(default=None, alias="schema")
     input_example: dict[str, Any] | None = None
-    metrics: dict[str, float | None] | None = None
-    labels: dict[str, str] | None = None
+    metrics: dict[str, float | None] = Field(default_factory=dict)
+    labels: dict[str, str] = Field(default_factory=dict)
 
 
 class Prediction(_Answer):

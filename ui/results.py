@@ -28,9 +28,9 @@ class ClassProbability:
         return self.value if self.value == self.name else f"{self.value} — {self.name}"
 
 
-def ranked_probabilities(prediction: Prediction, labels: Mapping[str, str] | None) -> list[ClassProbability]:
+def ranked_probabilities(prediction: Prediction, labels: Mapping[str, str]) -> list[ClassProbability]:
     """Classes from the most to the least likely, with their full names where they are known."""
-    names = dict(labels or {})
+    names = dict(labels)
     if prediction.label:
         names.setdefault(str(prediction.prediction), prediction.label)
     rows = [
@@ -40,14 +40,13 @@ def ranked_probabilities(prediction: Prediction, labels: Mapping[str, str] | Non
     return sorted(rows, key=lambda row: -row.probability)
 
 
-def headline(prediction: Prediction, details: ModelDetails) -> str:
-    """The prediction in one line: the label of a class, or a number with thousands separated and its unit."""
+def headline(prediction: Prediction) -> str:
+    """The prediction in one line: the label of a class, or a number with thousands separated."""
     if prediction.label:
         return prediction.label
     if isinstance(prediction.prediction, float):
         digits = 2 if abs(prediction.prediction) >= 1 else 4
-        number = f"{prediction.prediction:,.{digits}f}"
-        return f"{number} {details.target_unit}" if details.target_unit else number
+        return f"{prediction.prediction:,.{digits}f}"
     return str(prediction.prediction)
 
 
@@ -63,7 +62,7 @@ def percent(share: float) -> str:
 def show_result(prediction: Prediction, details: ModelDetails, latency_ms: float, t: Translator) -> None:
     """Draw the result."""
     rows = ranked_probabilities(prediction, details.labels)
-    st.markdown(f"## :primary[{escape(headline(prediction, details))}]")
+    st.markdown(f"## :primary[{escape(headline(prediction))}]")
     if rows:
         st.markdown(f"**{t('result.probabilities')}**")
         st.altair_chart(_chart(rows), alt=t("result.chart", name=rows[0].name))

@@ -7,6 +7,8 @@ from ui.api_client import ApiClient, ModelDetails, ModelSummary
 from ui.i18n import LANGUAGES, Translator, language_of_locale
 
 LANGUAGE_KEY = "lang"
+# For a reader who cannot read the language that the page is in.
+LANGUAGE_LABEL = "Language · Idioma"
 
 # Every click runs a page again from the top; within this time it does not ask the API again.
 FRESH_SECONDS = 10
@@ -50,16 +52,16 @@ def choose_language() -> Translator:
     """Draw the choice of language: at first that of the address (``?lang=es``), else the browser's."""
     asked = st.query_params.get(LANGUAGE_KEY, "")
     start = asked if asked in LANGUAGES else language_of_locale(st.context.locale)
-    st.session_state.setdefault(LANGUAGE_KEY, start)
-    chosen = st.segmented_control(
-        translator()("app.language"),
+    language = st.segmented_control(
+        LANGUAGE_LABEL,
         list(LANGUAGES),
+        # What the visit began with: a default that moved along with the choice would make it another widget.
+        default=st.session_state.setdefault("first_language", start),
         required=True,
         format_func=LANGUAGES.__getitem__,
         key=LANGUAGE_KEY,
         persist_state="session",
     )
-    language = chosen or start
     if language != start:
         # A reload, a bookmark and a shared address keep the language.
         st.query_params[LANGUAGE_KEY] = language

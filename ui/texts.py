@@ -4,8 +4,6 @@ from collections.abc import Mapping
 
 TEXTS: Mapping[str, tuple[str, str]] = {
     # Around every page
-    "app.title": ("Predictions", "Predicciones"),
-    "app.language": ("Language", "Idioma"),
     "app.api": ("Inference API", "API de inferencia"),
     "nav.predict": ("Predict", "Predecir"),
     "nav.models": ("Models", "Modelos"),
@@ -69,10 +67,6 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "models.champion": ("Champion", "Campeón"),
     "models.version": ("version {version}", "versión {version}"),
     "models.no_champion": ("none yet", "aún ninguno"),
-    "models.status": ("Status", "Estado"),
-    "models.task": ("Task", "Tarea"),
-    "models.target": ("Predicts", "Predice"),
-    "models.versions": ("Versions", "Versiones"),
     "models.no_versions": ("No version has been registered yet.", "Aún no se ha registrado ninguna versión."),
     "models.table.version": ("Version", "Versión"),
     "models.table.aliases": ("Aliases", "Alias"),

@@ -77,6 +77,11 @@ def _property(column: Column, default: Any) -> dict[str, Any]:
     return {key: value for key, value in rule.items() if value is not None}
 
 
+def _version(number: int, aliases: list[str], stage: str, metrics: dict[str, float]) -> dict[str, Any]:
+    created_at = f"2026-11-2{number}T10:30:00Z"
+    return {"version": number, "aliases": aliases, "stage": stage, "metrics": metrics, "created_at": created_at}
+
+
 class FakeInferenceApi:
     """The API's state, which a test may change at any time.
 
@@ -121,33 +126,31 @@ class FakeInferenceApi:
         use_case = self.use_cases[name]
         return {
             "name": name,
-            "title": use_case.title,
-            "task": use_case.task,
+            "title": use_case.title if has_champion else name,
+            "task": use_case.task if has_champion else None,
             "champion_version": 2 if has_champion else None,
             "status": "serving" if has_champion else "no champion",
+            "detail": None,
         }
 
     def _details(self, name: str) -> dict[str, Any]:
         use_case, metrics = self.use_cases[name], METRICS[name]
-        first = {
-            "version": 1,
-            "aliases": [],
-            "stage": "Archived",
-            "metrics": {key: v * 0.9 for key, v in metrics.items()},
-        }
-        second = {"version": 2, "aliases": ["champion"], "stage": "Production", "metrics": metrics}
         summary = self._summary(name)
-        versions = [
-            {**version, "created_at": f"2026-11-2{version['version']}T10:30:00Z"} for version in (first, second)
-        ]
+        if not summary["champion_version"]:
+            nothing = {"target": None, "schema": None, "input_example": None}
+            return {**summary, **nothing, "versions": [], "metrics": {}, "labels": {}}
+        worse = {key: value * 0.9 for key, value in metrics.items()}
         return {
-            **{key: summary[key] for key in ("name", "title", "task", "champion_version")},
+            **summary,
             "target": use_case.target.name,
-            "versions": versions if summary["champion_version"] else [],
+            "versions": [
+                _version(2, ["champion"], "Production", metrics),
+                _version(1, [], "Archived", worse),
+            ],
             "schema": record_schema(use_case),
             "input_example": EXAMPLES[name],
             "metrics": metrics,
-            "labels": use_case.target.categories,
+            "labels": use_case.target.categories or {},
         }
 
     def _predict(self, name: str, body: dict[str, Any]) -> tuple[int, Any]:

@@ -32,10 +32,12 @@ def _draw_model(model: ModelSummary, t: Translator) -> None:
     badge = "green" if model.ready else "orange"
     status = t.known("status", model.status) if model.status else champion
     st.subheader(escape(model.title))
+    task = f"{escape(t.known('task', model.task))} · " if model.task else ""
     st.markdown(
-        f":{badge}-badge[{escape(status)}] :gray[`{model.name}` · {escape(t.known('task', model.task))} · "
-        f"{t('models.champion')}:] **{champion}**"
+        f":{badge}-badge[{escape(status)}] :gray[`{model.name}` · {task}{t('models.champion')}:] **{champion}**"
     )
+    if model.detail:
+        st.warning(escape(model.detail), icon=":material/warning:")
     try:
         details = load_model(model.name)
     except ApiProblem as problem:
@@ -49,7 +51,7 @@ def _draw_model(model: ModelSummary, t: Translator) -> None:
 
 
 def _draw_metrics(details: ModelDetails, t: Translator) -> None:
-    metrics = details.metrics or {}
+    metrics = details.metrics
     names = main_metrics([metrics])
     if names:
         with st.container(horizontal=True):

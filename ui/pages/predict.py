@@ -30,8 +30,8 @@ def render(t: Translator) -> None:
         with bar:
             chosen = _choose(models, t)
         details = load_model(chosen.name)
-        if not chosen.ready and details.champion_version is None:
-            raise ApiProblem("no_model")
+        if details.record_schema is None:
+            raise ApiProblem("no_model", details.detail or "")
     except ApiProblem as problem:
         show_problem(problem, t, key="page", whole_page=True)
         return
@@ -109,7 +109,7 @@ def _draw_form(details: ModelDetails, fields: Sequence[FormField], attempt: Atte
 
 
 def _draw_result(details: ModelDetails, attempt: Attempt | None, t: Translator) -> None:
-    target = escape(details.target.replace("_", " "))
+    target = escape((details.target or "").replace("_", " "))
     answered = attempt and attempt.prediction and target
     st.subheader(t("result.title_of", target=target) if answered else t("result.title"))
     if attempt is None:

@@ -26,7 +26,7 @@ def test_each_model_shows_its_champion_and_versions_newest_first(open_app: OpenA
 def test_refresh_shows_what_changed(fake_api: FakeInferenceApi, open_app: OpenApp) -> None:
     fake_api.without_champion = {"penguins"}
     app = open_app("models", language="es")
-    assert app.subheader[-1].value == "Palmer penguins"
+    assert app.subheader[-1].value == "penguins"
     assert "aún sin modelo" in app.markdown[-1].value
     assert "Aún no se ha registrado ninguna versión." in [caption.value for caption in app.caption]
     fake_api.without_champion = set()

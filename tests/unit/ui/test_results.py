@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.browser.fake_inference_api import ANSWERS
-from ui.api_client import ModelDetails, Prediction
+from ui.api_client import Prediction
 from ui.results import headline, percent, ranked_probabilities
 
 
@@ -20,28 +20,26 @@ def test_classes_come_most_likely_first_with_their_names() -> None:
 
 
 def test_the_predicted_class_has_its_name_even_when_the_api_lists_none() -> None:
-    rows = ranked_probabilities(prediction(**ANSWERS["covertype"]), None)
+    rows = ranked_probabilities(prediction(**ANSWERS["covertype"]), {})
     assert rows[0].name == "Aspen"
 
 
 def test_a_regression_has_no_probabilities() -> None:
-    assert ranked_probabilities(prediction(**ANSWERS["house_prices"]), None) == []
+    assert ranked_probabilities(prediction(**ANSWERS["house_prices"]), {}) == []
 
 
 @pytest.mark.parametrize(
-    ("answer", "unit", "shown"),
+    ("answer", "shown"),
     [
-        ({"prediction": 5, "label": "Aspen"}, None, "Aspen"),
-        ({"prediction": "Gentoo"}, None, "Gentoo"),
-        ({"prediction": 152300.5}, "USD", "152,300.50 USD"),
-        ({"prediction": 152300.5}, None, "152,300.50"),
-        ({"prediction": 0.01234}, None, "0.0123"),
-        ({"prediction": 4}, None, "4"),
+        ({"prediction": 5, "label": "Aspen"}, "Aspen"),
+        ({"prediction": "Gentoo"}, "Gentoo"),
+        ({"prediction": 152300.5}, "152,300.50"),
+        ({"prediction": 0.01234}, "0.0123"),
+        ({"prediction": 4}, "4"),
     ],
 )
-def test_the_headline_is_a_label_or_a_readable_number(answer: dict[str, Any], unit: str | None, shown: str) -> None:
-    details = ModelDetails.model_validate({"name": "m", "title": "M", "target_unit": unit})
-    assert headline(prediction(**answer), details) == shown
+def test_the_headline_is_a_label_or_a_readable_number(answer: dict[str, Any], shown: str) -> None:
+    assert headline(prediction(**answer)) == shown
 
 
 @pytest.mark.parametrize(
