@@ -10,7 +10,8 @@ from fastapi import APIRouter, Depends, Header, Response
 
 from inference_api.errors import Refusal
 from inference_api.model_schema import record_schema
-from inference_api.model_store import ModelState, ModelStore
+from inference_api.model_state import ModelState
+from inference_api.model_store import ModelStore
 from inference_api.replies import (
     ModelDetail,
     ModelList,
@@ -56,6 +57,7 @@ def _detail(state: ModelState) -> ModelDetail:
     return ModelDetail(
         **summary(state).model_dump(),
         target=bundle.target if bundle else None,
+        labels=bundle.labels if bundle else {},
         versions=versions,
         record_schema=record_schema(bundle) if bundle else None,
         input_example=bundle.input_example if bundle else None,

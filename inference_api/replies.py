@@ -49,6 +49,7 @@ class ModelVersion(_Reply):
 
 class ModelDetail(ModelSummary):
     target: str | None
+    labels: dict[str, str] = Field(description="full name of each class; empty for a regression")
     versions: list[ModelVersion] = Field(description="newest first, as the registry said last")
     record_schema: dict[str, Any] | None = Field(
         serialization_alias="schema", description="JSON Schema of one record, with x-unit and x-categories"
