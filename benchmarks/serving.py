@@ -1,6 +1,8 @@
 """How fast ``POST /predict`` is, beside a FastAPI endpoint that validates the same body and returns a constant.
 
 Both servers run at the same time, one process each, and wrk asks them in turn: the ratio of one round is of one moment.
+Beside the rate stands the CPU time of the server process per request, background threads included, which a busy machine
+changes little.
 
     python -m benchmarks.serving [--rounds 5] [--seconds 3]
 
@@ -20,11 +22,13 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
 import pandas as pd
+import psutil
 import requests
 from fastapi import FastAPI
 from pydantic import BaseModel, Field
@@ -102,8 +106,8 @@ def cached_model(use_case: UseCase, cache: ModelCache, script: Path) -> None:
 
 
 @contextmanager
-def running(factory: str, environment: dict[str, str]) -> Iterator[str]:
-    """One uvicorn process until the block ends; yields its URL."""
+def running(factory: str, environment: dict[str, str]) -> Iterator["Server"]:
+    """One uvicorn process until the block ends."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -117,7 +121,7 @@ def running(factory: str, environment: dict[str, str]) -> Iterator[str]:
             if time.monotonic() > deadline or server.poll() is not None:
                 raise SystemExit(f"{factory} did not come up in {START_SECONDS} s")
             time.sleep(0.1)
-        yield url
+        yield Server(url, psutil.Process(server.pid))
     finally:
         server.terminate()
         server.wait()
@@ -130,15 +134,39 @@ def _is_ready(url: str) -> bool:
         return False
 
 
-def requests_per_second(url: str, script: Path, connections: int, seconds: int) -> tuple[float, float]:
-    """Rate of ``POST /predict`` and its 99th percentile in milliseconds; stops the benchmark at any failed request."""
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(script), f"{url}/predict"]
-    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+@dataclass(frozen=True)
+class Server:
+    """A running server."""
+
+    url: str
+    process: psutil.Process
+
+    def cpu_seconds(self) -> float:
+        times = self.process.cpu_times()
+        return float(times.user + times.system)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Requests per second, 99th percentile in milliseconds, microseconds of CPU per request."""
+
+    rate: float
+    p99: float
+    cpu: float
+
+
+def measure(server: Server, script: Path, connections: int, seconds: int) -> Measurement:
+    """Load ``POST /predict``; any failed request ends the benchmark."""
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(script)]
+    before = server.cpu_seconds()
+    output = subprocess.run([*command, f"{server.url}/predict"], check=True, capture_output=True, text=True).stdout
+    spent = server.cpu_seconds() - before
     if "Non-2xx" in output or "Socket errors" in output:
         raise SystemExit(f"requests failed:\n{output}")
     rate = float(re.search(r"Requests/sec:\s+([\d.]+)", output)[1])  # type: ignore[index]
     value, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)", output).groups()  # type: ignore[union-attr]
-    return rate, float(value) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[unit]
+    count = int(re.search(r"(\d+) requests in", output)[1])  # type: ignore[index]
+    return Measurement(rate, float(value) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[unit], spent / count * 1e6)
 
 
 def main() -> int:
@@ -160,9 +188,9 @@ def main() -> int:
         }
         _create_warehouse(environment["WAREHOUSE_URL"], use_case)
         ours, constant = "inference_api.app:create_default_app", "benchmarks.serving:constant_app"
-        with running(ours, environment) as our_url, running(constant, {}) as constant_url:
+        with running(ours, environment) as our_server, running(constant, {}) as constant_server:
             for connections in CONNECTIONS:
-                _compare(our_url, constant_url, scratch / "body.lua", connections, options)
+                _compare(our_server, constant_server, scratch / "body.lua", connections, options)
     return 0
 
 
@@ -171,20 +199,19 @@ def _create_warehouse(url: str, use_case: UseCase) -> None:
     open_warehouse(PipelineSettings(warehouse_url=url)).migrate([use_case])
 
 
-def _compare(ours: str, constant: str, script: Path, connections: int, options: argparse.Namespace) -> None:
+def _compare(ours: Server, constant: Server, script: Path, connections: int, options: argparse.Namespace) -> None:
     rounds = [
-        (
-            requests_per_second(ours, script, connections, options.seconds),
-            requests_per_second(constant, script, connections, options.seconds),
-        )
+        [measure(server, script, connections, options.seconds) for server in (ours, constant)]
         for _ in range(options.rounds)
     ]
-    ratio = statistics.median(our[0] / other[0] for our, other in rounds)
-    for name, index in (("/predict", 0), ("constant", 1)):
-        rate = statistics.median(each[index][0] for each in rounds)
-        p99 = statistics.median(each[index][1] for each in rounds)
-        print(f"{connections:3} connections  {name:10} {rate:8.0f} requests/s   p99 {p99:6.2f} ms")
-    print(f"{connections:3} connections  ratio {ratio:.2f}", flush=True)
+    for name, found in zip(("/predict", "constant"), zip(*rounds, strict=True), strict=True):
+        rate, p99, cpu = (statistics.median(getattr(each, key) for each in found) for key in ("rate", "p99", "cpu"))
+        print(
+            f"{connections:3} connections  {name:9} {rate:7.0f} requests/s  p99 {p99:6.2f} ms  CPU {cpu:4.0f} µs each"
+        )
+    ratio = statistics.median(our.rate / other.rate for our, other in rounds)
+    cpu_ratio = statistics.median(our.cpu / other.cpu for our, other in rounds)
+    print(f"{connections:3} connections  ratio of rates {ratio:.2f}, of CPU per request {cpu_ratio:.2f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The FastAPI application: settings in, routes out."""
 
 import logging
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -89,6 +90,8 @@ def create_app(
 def create_default_app() -> FastAPI:
     """Factory for uvicorn: everything from the environment."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    # How long a background thread may keep a request waiting for the interpreter: Python's 5 ms are 50 predictions.
+    sys.setswitchinterval(0.0005)
     # A registry that is down is reported once; urllib3 would do so for every retry of every poll.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     return create_app(load_settings(InferenceApiSettings))

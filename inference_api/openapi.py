@@ -8,7 +8,8 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from inference_api.model_schema import record_schema
-from inference_api.model_store import ModelState, ModelStore
+from inference_api.model_state import ModelState
+from inference_api.model_store import ModelStore
 from inference_api.prediction_routes import MODEL_PREDICT_PATH, PREDICT_PATH, ManyReply, Reply
 from inference_api.request_schema import MODEL_KEY, RECORDS_KEY
 

@@ -1,0 +1,62 @@
+"""What the model store knows of one model, and how long it leaves alone what failed."""
+
+import random
+import time
+from dataclasses import dataclass, field
+
+from inference_api.predictor import Predictor
+from pipeline.registry import VersionInfo
+
+LONGEST_PAUSE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class ModelState:
+    """What is known of one model.
+
+    Attributes
+    ----------
+    predictor, served : the model that is served and the version it was registered as, None before the first.
+    versions : what the registry said last, newest first; kept through its outages.
+    problem : why the champion of the registry is not the version served; None when it is.
+    confirmed : whether the registry has named the served version as champion since the start.
+    """
+
+    name: str
+    predictor: Predictor | None = None
+    served: VersionInfo | None = None
+    versions: tuple[VersionInfo, ...] = ()
+    problem: str | None = None
+    confirmed: bool = False
+
+    @property
+    def champion(self) -> VersionInfo | None:
+        return next((version for version in self.versions if version.is_champion), None)
+
+    @property
+    def status(self) -> str:
+        if self.predictor is None:
+            return "no champion" if self.champion is None else "not loaded"
+        return "serving" if self.problem is None else "stale"
+
+
+@dataclass
+class Failures:
+    """Exponential back-off of one thing that fails, with jitter so that replicas do not ask in step."""
+
+    count: int = 0
+    retry_at: float = 0.0
+
+    def add(self, first_pause: float) -> float:
+        self.count += 1
+        pause = min(LONGEST_PAUSE_SECONDS, first_pause * 2 ** min(self.count - 1, 10)) * random.uniform(0.75, 1.25)
+        self.retry_at = time.monotonic() + pause
+        return pause
+
+
+@dataclass
+class Attempts:
+    """Failed loads of one model's champion; another champion starts afresh."""
+
+    run_id: str = ""
+    failures: Failures = field(default_factory=Failures)
