@@ -57,20 +57,22 @@ def parse_column(column: Column, texts: "pl.Series", skip: Problems) -> "tuple[p
     """
     import polars as pl
 
-    texts = texts.str.strip_chars()
-    missing_texts = [text for text in MISSING_TEXTS if text not in (column.categories or {})]
-    missing = texts.is_null() | texts.is_in(missing_texts)
-    if missing.any():
-        texts = texts.set(missing, None)
     parse = {"integer": _integers, "number": _numbers, "date": _days, "category": _categories, "text": _free_texts}
     values, allowed = parse[column.type](column, texts)
     problems: Problems = {}
-    for place in (values.is_null() & ~missing).arg_true():
-        problems[place] = f"{_show(texts[place])} is not {allowed}"
+    if values.null_count() or column.type == "text":
+        # Rare: look closer. A number or a category that was read as it is needs none of this.
+        texts = texts.str.strip_chars()
+        missing_texts = [text for text in MISSING_TEXTS if text not in (column.categories or {})]
+        missing = texts.is_null() | texts.is_in(missing_texts)
+        texts = texts.set(missing, None)
+        values, allowed = parse[column.type](column, texts)
+        for place in (values.is_null() & ~missing).arg_true():
+            problems[place] = f"{_show(texts[place])} is not {allowed}"
+        if not column.nullable:
+            problems |= dict.fromkeys(missing.arg_true().to_list(), f"the value is missing, it must be {allowed}")
     if column.is_numeric:
         problems |= _outside_limits(column, texts, values)
-    if not column.nullable and missing.any():
-        problems |= dict.fromkeys(missing.arg_true().to_list(), f"the value is missing, it must be {allowed}")
     for place in skip:
         problems.pop(place, None)
     return values.rename(column.name).cast(_dtype(column, pl)), problems

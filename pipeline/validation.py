@@ -5,7 +5,7 @@ Work is done a column at a time; Python touches single cells only where somethin
 
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from operator import itemgetter
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from pipeline.cells import MAX_TEXT_LENGTH, Problems, parse_column, text_of_cell
@@ -77,12 +77,14 @@ def validate(use_case: UseCase, rows: list[Any]) -> ValidationResult:
     width = len(use_case.columns)
     positions = [index for index, row in enumerate(rows) if type(row) is list and len(row) == width]
     shaped = rows if len(positions) == len(rows) else [rows[index] for index in positions]
+    texts, cell_problems = _texts(list(chain.from_iterable(shaped)), width)
     reasons: dict[int, list[Reason]] = {}
     typed = []
     for number, column in enumerate(use_case.columns):
-        series, problems = _check_column(column, list(map(itemgetter(number), shaped)))
+        known = cell_problems[number]
+        series, problems = parse_column(column, texts.gather_every(width, number), skip=known)
         typed.append(series)
-        for place, reason in problems.items():
+        for place, reason in (problems | known).items():
             reasons.setdefault(place, []).append({"field": column.name, "reason": reason})
     row_index = pl.Series("row_index", positions, dtype=pl.Int64)
     frame = pl.DataFrame([row_index, *typed])
@@ -121,22 +123,23 @@ def row_hashes(frame: "pl.DataFrame", columns: list[Column]) -> list[str]:
             series = series.cast(pl.String)
         parts.append(series.fill_null(MISSING_MARK))
     texts = pl.DataFrame(parts).select(pl.concat_str(pl.all(), separator=FIELD_SEPARATOR).alias("text"))["text"]
-    return [blake2b(text.encode(), digest_size=16).hexdigest() for text in texts]
+    return [blake2b(text, digest_size=16).hexdigest() for text in texts.cast(pl.Binary)]
 
 
-def _check_column(column: Column, values: list[Any]) -> "tuple[pl.Series, Problems]":
+def _texts(cells: list[Any], width: int) -> "tuple[pl.Series, list[Problems]]":
+    """All cells, row after row, as texts; and for each column the rows whose cell has none."""
     import polars as pl
 
-    problems: Problems = {}
+    problems: list[Problems] = [{} for _ in range(width)]
     try:
-        texts = pl.Series(column.name, values, dtype=pl.String, strict=True)
+        return pl.Series(cells, dtype=pl.String, strict=True), problems
     except (TypeError, UnicodeEncodeError, pl.exceptions.PolarsError):
         # Some cell is not a string of valid Unicode: look at them one by one.
-        converted = [text_of_cell(value) for value in values]
-        problems = {place: problem for place, (_, problem) in enumerate(converted) if problem}
-        texts = pl.Series(column.name, [text for text, _ in converted], dtype=pl.String)
-    series, found = parse_column(column, texts, skip=problems)
-    return series, {**found, **problems}
+        converted = [text_of_cell(value) for value in cells]
+    for place, (_, problem) in enumerate(converted):
+        if problem:
+            problems[place % width][place // width] = problem
+    return pl.Series([text for text, _ in converted], dtype=pl.String), problems
 
 
 def _explain_shape(row: Any, width: int) -> str:
