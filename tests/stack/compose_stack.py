@@ -59,10 +59,12 @@ class ComposeStack:
     ----------
     project : its name, also the prefix of its containers and volumes.
     settings : variables that replace those of ``.env``.
+    root : folder of the compose file.
     """
 
     project: str
     settings: dict[str, str] = field(default_factory=dict)
+    root: Path = ROOT
 
     def __post_init__(self) -> None:
         ports = zip(PORTS, map(str, free_ports(len(PORTS))), strict=True)
@@ -88,7 +90,7 @@ class ComposeStack:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("COMPOSE_")}
         environment |= self.settings | {"COMPOSE_PROJECT_NAME": self.project} | dict(settings or {})
         return subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=timeout, check=False
+            command, cwd=self.root, env=environment, capture_output=True, text=True, timeout=timeout, check=False
         )
 
     def url(self, port: str) -> str:

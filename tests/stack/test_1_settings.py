@@ -1,6 +1,7 @@
 """Wrong settings: each ends with its name and what to do, where a person looks."""
 
 import socket
+from pathlib import Path
 
 import pytest
 import yaml
@@ -9,6 +10,7 @@ from tests.stack.compose_stack import ROOT, ComposeError, ComposeStack
 
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
 SECRET = "a-secret-of-our-own"
+FERNET_KEY = "Zm9ydHktdHdvLWlzLXRoZS1hbnN3ZXItdG8tYWxsLS0="
 SECRETS = (
     "MYSQL_ROOT_PASSWORD",
     "WAREHOUSE_PASSWORD",
@@ -45,7 +47,7 @@ def test_production_refuses_every_development_secret(project: ComposeStack) -> N
 
 def test_production_starts_with_secrets_of_its_own(project: ComposeStack) -> None:
     own = {name: f"{SECRET}-{number}" for number, name in enumerate(SECRETS)}
-    own["AIRFLOW_FERNET_KEY"] = "Zm9ydHktdHdvLWlzLXRoZS1hbnN3ZXItdG8tYWxsLS0="
+    own["AIRFLOW_FERNET_KEY"] = FERNET_KEY
     output = project.compose("run", "--rm", "-T", "preflight", settings=own | {"ENVIRONMENT": "production"})
     assert "settings are fit for production" in output
 
@@ -76,6 +78,33 @@ def test_another_password_on_an_old_volume_is_explained(project: ComposeStack) -
             "up", "--wait", "--wait-timeout", "15", "postgres", settings={"POSTGRES_PASSWORD": "another-one"}
         )
     assert "the volume postgres_data was made with another POSTGRES_PASSWORD" in project.compose("logs", "postgres")
+
+
+def test_secrets_from_files_replace_those_of_the_environment(project: ComposeStack, tmp_path: Path) -> None:
+    files = ("-f", "docker-compose.yml", "-f", "docker-compose.secrets.yml")
+    for number, name in enumerate(SECRETS):
+        (tmp_path / name.lower()).write_text(
+            FERNET_KEY if "FERNET" in name else f"{SECRET}-{number}\n", encoding="utf-8"
+        )
+    project.settings |= {"SECRETS_DIR": str(tmp_path), "ENVIRONMENT": "production"}
+    services = yaml.safe_load(project.compose(*files, "config"))["services"]
+    told = [name for name, service in services.items() if "dev-only-" in str(service["environment"])]
+    assert told == []
+    assert "fit for production" in project.compose(*files, "run", "--rm", "-T", "preflight")
+    # Started and asked with the passwords of the files.
+    project.compose(*files, "up", "--wait", "postgres")
+    (tmp_path / "api_key").write_text("dev-only-again", encoding="utf-8")
+    with pytest.raises(ComposeError, match="API_KEY still has its development default"):
+        project.compose(*files, "run", "--rm", "-T", "preflight")
+
+
+def test_half_made_tables_of_mlflow_are_made_again(project: ComposeStack) -> None:
+    project.compose("build", "mlflow-init", timeout=1200)
+    project.compose("up", "--wait", "mysql", "minio")
+    # As the kill of a first migration leaves them: MySQL cannot roll back.
+    project.sql("CREATE TABLE secrets (secret_id INT PRIMARY KEY); CREATE TABLE runs (run_uuid INT)", "mlflow")
+    assert "tables created" in project.compose("run", "--rm", "-T", "mlflow-init")
+    assert "tables are up to date" in project.compose("run", "--rm", "-T", "mlflow-init")
 
 
 @pytest.mark.parametrize("name", COMPOSE["services"])
