@@ -1,7 +1,7 @@
 """The stack of containers: sizes of its images, times to be up, memory when idle, time of a code change.
 
 Run on a quiet machine; it works on a copy of the repository, beside a stack that runs:
-``python -m benchmarks.stack``, or with a first build that has no cache at all: ``python -m benchmarks.stack --cold-build``.
+``python -m benchmarks.stack``; with ``--cold-build`` after a first build that finds no cache at all.
 """
 
 import argparse
