@@ -55,6 +55,22 @@ def explained(tracking_uri: str, what: str) -> Iterator[None]:
         raise RegistryError(f"cannot {what} in MLflow at {tracking_uri}: {text}{advice}") from error
 
 
+@contextmanager
+def global_tracking_uri(tracking_uri: str) -> Iterator[None]:
+    """Make a URI the global one of this process while in the block.
+
+    A store that is opened directly (``sqlite:///…``) looks ``models:/…`` URIs up there, whatever its client was given.
+    """
+    import mlflow
+
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(tracking_uri)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(before)
+
+
 class Tolerate:
     """Leave the block quietly when MLflow answers with one of these error codes."""
 

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.bundle import bundle_digest
 from pipeline.errors import RegistryError
-from pipeline.mlflow_client import Tolerate, explained, open_client
+from pipeline.mlflow_client import Tolerate, explained, global_tracking_uri, open_client
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -196,9 +196,10 @@ class Registry:
                 all_tags = dict(tags) | {"metrics": json.dumps(dict(metrics or {}), sort_keys=True)}
                 # The server refuses a logged model as source (models:/m-…) that is not named as the model, too.
                 model_id = model_uri.removeprefix("models:/") if model_uri.startswith("models:/m-") else None
-                created = self._client.create_model_version(
-                    name, source=model_uri, run_id=run_id, tags=all_tags, model_id=model_id
-                )
+                with global_tracking_uri(self.tracking_uri):
+                    created = self._client.create_model_version(
+                        name, model_uri, run_id, all_tags, await_creation_for=0, model_id=model_id
+                    )
                 version = _version_info(created, {})
             if not version.is_champion:
                 self._client.set_registered_model_alias(name, CHALLENGER, str(version.version))

@@ -92,7 +92,7 @@ def test_the_whole_loop_by_hand(source: Source, capsys: pytest.CaptureFixture[st
     assert source.given == BATCHES
 
     code, out, err = run("train", "penguins", "--no-verify")
-    assert code == 0
+    assert code == 0, err
     assert out.startswith("penguins: version 1 is the champion\n  ")
     assert "s] search: candidate 1/1 random_forest" in err
     code, out, _ = run("train")
