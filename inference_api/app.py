@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.telemetry import TelemetryConfig
 from starlette.responses import JSONResponse, Response
 
 from inference_api.collaborators import open_prediction_writer, open_registry, roll_back_with
@@ -71,7 +72,9 @@ def create_app(
         if log is not None:
             log.stop()
 
-    app = FastAPI(title="Inference API", version="1", lifespan=lifespan)
+    # The service counts for itself; FastAPI's telemetry would look for OpenTelemetry anew at every request.
+    telemetry: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
+    app = FastAPI(title="Inference API", version="1", lifespan=lifespan, telemetry=telemetry)
     # First, as every request is compared with the routes in turn.
     app.router.routes[:0] = service.routes()
     api_key = settings.api_key.get_secret_value()

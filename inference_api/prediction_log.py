@@ -24,7 +24,27 @@ LONGEST_PAUSE_SECONDS = 30.0
 DRAIN_SECONDS = 5.0
 
 Writer = Callable[[list[dict[str, Any]]], object]
-_Entry = tuple[str, datetime, Predictor, Values, Outcome]
+
+
+class _Entry(msgspec.Struct, gc=False, frozen=True):
+    """One prediction to store. Not seen by the garbage collector: thousands wait, and none is part of a cycle."""
+
+    request_id: str
+    at: datetime
+    predictor: Predictor
+    values: Values
+    outcome: Outcome
+
+    def row(self) -> dict[str, Any]:
+        features = dict(zip(self.predictor.validator.columns, self.values, strict=True))
+        return {
+            "request_id": self.request_id,
+            "use_case": self.predictor.name,
+            "model_version": self.predictor.version,
+            "features": msgspec.to_builtins(features),
+            "prediction": self.outcome.prediction,
+            "at": self.at,
+        }
 
 
 class PredictionLog:
@@ -67,7 +87,7 @@ class PredictionLog:
         at = datetime.now(UTC)
         # Rows and outcomes are of one length, but for what was dropped.
         self._entries.extend(
-            (request_id, at, predictor, row, outcome) for row, outcome in zip(rows, outcomes, strict=False)
+            _Entry(request_id, at, predictor, row, outcome) for row, outcome in zip(rows, outcomes, strict=False)
         )
 
     def _run(self) -> None:
@@ -84,7 +104,7 @@ class PredictionLog:
         try:
             if self._writer is None:
                 self._writer = self._open_writer()
-            self._writer([_row(*entry) for entry in batch])
+            self._writer([entry.row() for entry in batch])
         except Exception as error:
             # Of any kind: a log that cannot be written must never end the thread, let alone the service.
             if self._failures == 0:
@@ -97,14 +117,3 @@ class PredictionLog:
         self._metrics.log_written.inc(len(batch))
         self._failures = 0
         return True
-
-
-def _row(request_id: str, at: datetime, predictor: Predictor, values: Values, outcome: Outcome) -> dict[str, Any]:
-    return {
-        "request_id": request_id,
-        "use_case": predictor.name,
-        "model_version": predictor.version,
-        "features": msgspec.to_builtins(dict(zip(predictor.validator.columns, values, strict=True))),
-        "prediction": outcome.prediction,
-        "at": at,
-    }
