@@ -91,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     up = verbs.add_parser("up", help="run the whole product until Ctrl-C")
     up.add_argument("--free-ports", action="store_true", help="any free port instead of the usual ones")
     demo = verbs.add_parser("demo", help="run until the first prediction, print it, stop")
-    default = float(os.environ.get("DEMO_TIMEOUT_SECONDS", "420"))
+    default = float(os.environ.get("DEMO_TIMEOUT_SECONDS", "600"))
     demo.add_argument("--timeout", type=float, default=default, help="seconds until it gives up (%(default)s)")
     for verb in (up, demo):
         verb.add_argument("--stack-id", help="mark of every process of this stack (default: drawn)")

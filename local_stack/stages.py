@@ -56,8 +56,19 @@ class Promotions:
         for record in reversed(self.warehouse.promotion_history(self.use_case.name)):
             if record.at is not None and record.at > self._since:
                 self._since = record.at
-                what = f"version {record.to_version} promoted" if record.action == "promote" else record.action
-                yield f"{what}: {record.reason}"
+                what = f"version {record.to_version} " + ("promoted" if record.action == "promote" else record.action)
+                yield f"{what}: {_scores(record.decision) or record.reason}"
+
+
+def _scores(decision: dict[str, Any] | None) -> str:
+    """The numbers of an accepted decision in short; a rejected one needs its reasons."""
+    if not decision or not decision["accepted"]:
+        return ""
+    ours, theirs = decision["challenger_score"], decision["opponent_score"]
+    return (
+        f"{decision['metric']} {ours:.4g} against {theirs:.4g} of the {decision['opponent']}"
+        f" on {decision['rows']} held-out rows"
+    )
 
 
 class Failures:

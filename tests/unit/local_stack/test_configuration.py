@@ -75,3 +75,18 @@ def test_services_are_found_again_with_their_addresses_and_logins(tmp_path: Path
     assert found["airflow-api-server"].url == "http://localhost:8080"
     assert found["airflow-api-server"].login == "admin / dev-only-admin"
     assert list(found.values()) == listed
+
+
+@pytest.mark.parametrize(("given", "share"), [({}, "1"), ({"COVERTYPE_SAMPLE_SHARE": "0.3"}, "0.3")])
+def test_batches_of_a_small_file_are_delivered_whole(tmp_path: Path, given: dict[str, str], share: str) -> None:
+    rows = tmp_path / "rows.csv"
+    rows.write_text("1,2\n")
+    settings = read_settings({"COVERTYPE_CSV": str(rows), **given}, tmp_path / "absent")
+    assert settings["COVERTYPE_SAMPLE_SHARE"] == share
+
+
+def test_a_large_file_is_sampled_as_the_source_does(tmp_path: Path) -> None:
+    rows = tmp_path / "rows.csv"
+    with rows.open("wb") as file:
+        file.truncate(10_000_000)
+    assert "COVERTYPE_SAMPLE_SHARE" not in read_settings({"COVERTYPE_CSV": str(rows)}, tmp_path / "absent")
