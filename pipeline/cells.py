@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 MAX_TEXT_LENGTH = 255
 MISSING_TEXTS = ("", "NA", "<NA>", "NaN", "nan", "null", "NULL", "None")
-# The largest magnitude up to which a float holds every integer.
+# Below this magnitude each float with no fraction is one integer; from it on, it may be a neighbour rounded.
 EXACT_FLOAT = 2.0**53
 # Line breaks and tabs are text; the other control characters are damage.
 CONTROL_CHARACTERS = r"[\x00-\x08\x0B\x0C\x0E-\x1F\x7F]"
@@ -37,7 +37,7 @@ def text_of_cell(value: Any) -> tuple[str | None, str | None]:
         except UnicodeEncodeError:
             return None, f"{_show(value)} is not valid Unicode text"
         return value, None
-    if isinstance(value, float) and value.is_integer() and abs(value) <= EXACT_FLOAT:
+    if isinstance(value, float) and value.is_integer() and abs(value) < EXACT_FLOAT:
         return str(int(value)), None
     return str(value), None
 
@@ -85,7 +85,7 @@ def _integers(column: Column, texts: "pl.Series") -> "tuple[pl.Series, str]":
     if values.null_count() > texts.null_count():
         # Spelled as a float ("2596.0"): taken when nothing is lost.
         floats = texts.cast(pl.Float64, strict=False)
-        exact = (floats == floats.floor()) & (floats.abs() <= EXACT_FLOAT)
+        exact = (floats == floats.floor()) & (floats.abs() < EXACT_FLOAT)
         lossless = pl.select(pl.when(exact.fill_null(False)).then(floats).cast(pl.Int64)).to_series()
         values = values.zip_with(values.is_not_null(), lossless)
     return values, f"a whole number{_limits(column)}"

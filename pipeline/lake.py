@@ -6,6 +6,7 @@ A write is atomic (an object is there whole or not at all) and repeating it chan
 import contextlib
 import errno
 import os
+import stat
 import tempfile
 from abc import ABC, abstractmethod
 from datetime import UTC, datetime
@@ -138,9 +139,10 @@ class FileLake(Lake):
     def modified_at(self, key: str) -> datetime | None:
         with self._errors():
             try:
-                return datetime.fromtimestamp((self.folder / _checked(key)).stat().st_mtime, UTC)
+                status = (self.folder / _checked(key)).stat()
             except (FileNotFoundError, NotADirectoryError):
                 return None
+        return datetime.fromtimestamp(status.st_mtime, UTC) if stat.S_ISREG(status.st_mode) else None
 
     def _require_folder(self) -> None:
         if not self.folder.is_dir():

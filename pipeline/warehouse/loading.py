@@ -89,7 +89,7 @@ def _load_data(connection: Connection, table: Table, frame: "pl.DataFrame") -> i
         # No parameters: a percent sign in the name of a column or folder stays one.
         inserted = connection.exec_driver_sql(statement.replace("%", "%%")).rowcount
     # A skipped duplicate is one warning. Any more mean that a value was changed on its way in.
-    warnings = connection.exec_driver_sql("SELECT @@warning_count").scalar_one()
+    warnings = connection.exec_driver_sql("SHOW COUNT(*) WARNINGS").scalar_one()
     if inserted + warnings != frame.height:
         shown = connection.exec_driver_sql("SHOW WARNINGS").fetchmany(200)
         damage = [str(row[2]) for row in shown if row[1] != 1062][:3]

@@ -114,8 +114,11 @@ def _one_at_a_time(database: Database, connection: Connection) -> Iterator[None]
         raise WarehouseError(f"another `mlops init` is at work since {MIGRATION_LOCK_SECONDS} s: retry after it")
     try:
         yield
-    finally:
-        connection.execute(text("SELECT RELEASE_LOCK(:name)"), {"name": name})
+    except BaseException:
+        # The lock goes with the session, which may be beyond answering.
+        connection.invalidate()
+        raise
+    connection.execute(text("SELECT RELEASE_LOCK(:name)"), {"name": name})
 
 
 def _revision(connection: Connection) -> str | None:
