@@ -104,9 +104,10 @@ def _chart(rows: list[ClassProbability]) -> alt.Chart:
 
 
 def _table(rows: list[ClassProbability], t: Translator) -> pd.DataFrame:
+    """Cells are Markdown, where "> 99.9 %" would be a quotation."""
     return pd.DataFrame(
         {
             t("result.table.class"): [escape(row.shown) for row in rows],
-            t("result.table.probability"): [percent(row.probability) for row in rows],
+            t("result.table.probability"): [escape(percent(row.probability)) for row in rows],
         }
     )

@@ -9,20 +9,20 @@ from pathlib import Path
 from playwright.sync_api import Page
 
 from tests.browser.chromium import open_chromium
-from tests.browser.ui_pages import PATIENCE_MS, open_ui, predict
+from tests.browser.ui_pages import open_ui, predict
 
 PICTURE = Path(__file__).resolve().parents[2] / "docs" / "images" / "ui-predict.png"
 
 
 def take_prediction(page: Page, url: str, picture: Path) -> None:
-    """Predict the model's own example and save what the page shows."""
+    """Predict the typical case that the form starts with and save what the page shows."""
     open_ui(page, url)
-    page.locator(".st-key-fill_example button").click(timeout=PATIENCE_MS)
     predict(page, {})
     page.locator(".st-key-result [data-testid='stVegaLiteChart'] canvas, .st-key-result svg.marks").first.wait_for()
-    page.mouse.move(0, 0)
+    # Away from the button, which would look pressed.
+    page.mouse.move(700, 10)
     picture.parent.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=picture, full_page=True, animations="disabled")
+    page.screenshot(path=picture, animations="disabled")
 
 
 def main() -> None:
@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("picture", nargs="?", type=Path, default=PICTURE)
     arguments = parser.parse_args()
     with open_chromium() as browser:
-        page = browser.new_page(viewport={"width": 1280, "height": 1000}, locale="en-US")
+        page = browser.new_page(viewport={"width": 1280, "height": 1080}, locale="en-US")
         take_prediction(page, arguments.url, arguments.picture)
     print(f"wrote {arguments.picture}")
 

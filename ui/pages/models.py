@@ -45,7 +45,10 @@ def _draw_model(model: ModelSummary, t: Translator) -> None:
         return
     _draw_metrics(details, t)
     if details.versions:
-        st.dataframe(versions_table(details, t), hide_index=True, key=f"versions_{model.name}")
+        table = versions_table(details, t)
+        number = st.column_config.NumberColumn(format="localized")
+        formats = {str(name): number for name in table.select_dtypes("float")}
+        st.dataframe(table, hide_index=True, column_config=formats, key=f"versions_{model.name}")
     else:
         st.caption(t("models.no_versions"))
 
@@ -68,11 +71,11 @@ def versions_table(details: ModelDetails, t: Translator) -> pd.DataFrame:
             t("models.table.version"): [version.version for version in versions],
             t("models.table.aliases"): [", ".join(version.aliases) for version in versions],
             t("models.table.stage"): [version.stage or "" for version in versions],
+            t("models.table.created"): [version.created for version in versions],
             **{
                 t.known("metric", name): [rounded(version.metrics.get(name)) for version in versions]
                 for name in metrics
             },
-            t("models.table.created"): [version.created for version in versions],
         }
     )
 

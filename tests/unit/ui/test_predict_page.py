@@ -35,6 +35,7 @@ def test_a_prediction_shows_label_probabilities_version_and_request(
     assert "0f3c8a52d1" in text_of(app)
     table = app.table[0].value
     assert table.iloc[0].tolist() == ["5 — Aspen", "73.0 %"]
+    assert table.iloc[4].tolist() == ["6 — Douglas\\-fir", r"\< 0.1 %"]
     assert len(table) == 7
     assert fake_api.received == [EXAMPLES["covertype"]]
 
