@@ -67,7 +67,7 @@ def _supervise(configuration: Configuration, guide_options: list[str]) -> int:
     running = services(configuration)
     listed = configuration.folder / "services.json"
     write_services(listed, running)
-    supervisor = Supervisor(configuration.logs)
+    supervisor = Supervisor(configuration.logs, configuration.stack_id)
     environment = configuration.environment()
     guide = [sys.executable, "-m", "local_stack.guide", str(listed), *guide_options]
     for name, command in [*((service.name, service.command) for service in running), (GUIDE, guide)]:

@@ -39,10 +39,17 @@ class LogPrinter(Printer):
 
 
 class Supervisor(Manager):
-    """Honcho's manager, which also remembers who stopped first and can be stopped while it still starts."""
+    """Honcho's manager, which also remembers who stopped first and can be stopped while it still starts.
 
-    def __init__(self, logs: Path) -> None:
+    Parameters
+    ----------
+    logs : folder of the log files.
+    stack_id : mark of every process of the stack, see `stack_processes`.
+    """
+
+    def __init__(self, logs: Path, stack_id: str) -> None:
         logs.mkdir(parents=True, exist_ok=True)
+        self.stack_id = stack_id
         self.printer = LogPrinter(logs)
         super().__init__(self.printer)
         self._processes: dict[str, Any] = {}
@@ -64,6 +71,12 @@ class Supervisor(Manager):
             self.first_stopped = stopped[0] if stopped else None
             self.interrupted = not stopped
         super().terminate()
+
+    def kill(self) -> None:
+        super().kill()
+        # A task that left the process group of its scheduler holds the pipe that honcho reads to its end.
+        for process in stack_processes(self.stack_id):
+            _send(process, signal.SIGKILL)
 
     def _killall(self, force: bool = False) -> None:
         # Honcho would look for the process id of one that has not been started yet.

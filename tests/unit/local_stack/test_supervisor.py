@@ -14,7 +14,7 @@ RUN = """
 import sys
 from pathlib import Path
 from local_stack.supervisor import Supervisor
-supervisor = Supervisor(Path(sys.argv[1]))
+supervisor = Supervisor(Path(sys.argv[1]), "test-supervisor")
 for name, command in zip(sys.argv[2::2], sys.argv[3::2]):
     supervisor.add_process(name, command)
 supervisor.loop()
@@ -43,6 +43,17 @@ def test_only_the_guide_speaks_on_the_terminal(tmp_path: Path) -> None:
     assert "hello" in output
     assert "noise" not in output
     assert (tmp_path / "service.log").read_text() == "noise\n"
+
+
+def test_a_stop_does_not_wait_for_what_left_its_service(tmp_path: Path) -> None:
+    # It keeps the service's output open, in a session of its own.
+    script = "export MLOPS_STACK_ID=test-supervisor; setsid sh -c 'echo away; exec sleep 300' & exec sleep 300"
+    launcher = start(tmp_path, "guide", "echo up; exec sleep 60", "service", script)
+    assert launcher.stdout is not None
+    assert launcher.stdout.readline() == "up\n"
+    launcher.send_signal(2)
+    output, _ = launcher.communicate(timeout=30)
+    assert "interrupted: True" in output
 
 
 def test_a_signal_stops_all(tmp_path: Path) -> None:
