@@ -11,9 +11,10 @@ from pipeline.bundle import MODEL_FILE, bundle_digest
 from pipeline.dataset import Snapshot
 from pipeline.evaluation import Evaluation, evaluate, feature_importances
 from pipeline.export import ParityReport, ServedModel, export_bundle
+from pipeline.mlflow_client import explained, open_client
 from pipeline.model_card import write_model_card
 from pipeline.plots import draw_plots
-from pipeline.tracking import MODEL_URI_TAG, explained, load_model, log_values, open_client
+from pipeline.tracking import MODEL_URI_TAG, load_model, log_values
 from pipeline.use_case import UseCase
 
 BUNDLE_FOLDER = "serving"
@@ -56,7 +57,10 @@ def evaluate_run(
     model = load_model(client, run_id, tracking_uri)
     predicted = model.predict(holdout[[column.name for column in use_case.features]])
     evaluation = evaluate(use_case, train, holdout, predicted)
-    with tempfile.TemporaryDirectory(prefix="bundle-") as name, explained(tracking_uri):
+    with (
+        tempfile.TemporaryDirectory(prefix="bundle-") as name,
+        explained(tracking_uri, f"log the judgement of run {run_id}"),
+    ):
         folder = Path(name)
         run = client.get_run(run_id)
         parity = export_bundle(

@@ -63,12 +63,13 @@ def global_tracking_uri(tracking_uri: str) -> Iterator[None]:
     """
     import mlflow
 
-    before = mlflow.get_tracking_uri()
+    # Restoring MLflow's own default by name would keep it for good, and leave a file mlflow.db wherever we run.
+    before = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
     mlflow.set_tracking_uri(tracking_uri)
     try:
         yield
     finally:
-        mlflow.set_tracking_uri(before)
+        mlflow.set_tracking_uri(before)  # type: ignore[arg-type]  # None, its unset state, is missing in the annotation
 
 
 class Tolerate:

@@ -22,6 +22,7 @@ from sklearn.base import BaseEstimator
 from pipeline.dataset import Snapshot
 from pipeline.errors import RegistryError
 from pipeline.estimators import TRUSTED_TYPES
+from pipeline.mlflow_client import explained, global_tracking_uri
 from pipeline.search import CandidateResult
 from pipeline.use_case import UseCase
 
@@ -31,24 +32,6 @@ MODEL_REQUIREMENTS = [f"{name}=={version(name)}" for name in ("scikit-learn", "l
 MODEL_NAME = "model"
 # Tag of a run that says where its model is: MLflow keeps models apart from a run's artifacts.
 MODEL_URI_TAG = "model_uri"
-
-
-@contextmanager
-def explained(tracking_uri: str) -> Iterator[None]:
-    """Turn a failure of MLflow into an error that says what to check."""
-    try:
-        yield
-    except MlflowException as error:
-        raise RegistryError(f"MLflow at {tracking_uri} refused or could not be reached: {error}") from error
-
-
-def open_client(tracking_uri: str) -> MlflowClient:
-    """A client that gives up on a dead server within seconds, not minutes."""
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "60")
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
 
 
 def experiment_id(client: MlflowClient, name: str) -> str:
@@ -136,21 +119,16 @@ def log_model(
     client: MlflowClient, run_id: str, use_case: UseCase, model: BaseEstimator, example: pd.DataFrame, tracking_uri: str
 ) -> str:
     """Save the model with skops (no pickle), its signature and an input example; returns its URI."""
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(tracking_uri)
-    try:
-        with mlflow.start_run(run_id=run_id):
-            info = mlflow.sklearn.log_model(
-                model,
-                name=MODEL_NAME,
-                signature=signature(use_case),
-                input_example=example,
-                pip_requirements=MODEL_REQUIREMENTS,
-                serialization_format="skops",
-                skops_trusted_types=TRUSTED_TYPES,
-            )
-    finally:
-        mlflow.set_tracking_uri(before)
+    with global_tracking_uri(tracking_uri), mlflow.start_run(run_id=run_id):
+        info = mlflow.sklearn.log_model(
+            model,
+            name=MODEL_NAME,
+            signature=signature(use_case),
+            input_example=example,
+            pip_requirements=MODEL_REQUIREMENTS,
+            serialization_format="skops",
+            skops_trusted_types=TRUSTED_TYPES,
+        )
     uri = str(info.model_uri)
     client.set_tag(run_id, MODEL_URI_TAG, uri)
     return uri
@@ -164,16 +142,12 @@ def load_model(client: MlflowClient, run_id: str, tracking_uri: str) -> BaseEsti
     RegistryError
         The run logged none, or MLflow cannot hand it out.
     """
-    with explained(tracking_uri):
+    with explained(tracking_uri, f"load the model of run {run_id}"):
         uri = client.get_run(run_id).data.tags.get(MODEL_URI_TAG)
         if uri is None:
             raise RegistryError(f"run {run_id} has no model: its search did not finish; train again")
-        before = mlflow.get_tracking_uri()
-        mlflow.set_tracking_uri(tracking_uri)
-        try:
+        with global_tracking_uri(tracking_uri):
             return mlflow.sklearn.load_model(uri)
-        finally:
-            mlflow.set_tracking_uri(before)
 
 
 def signature(use_case: UseCase) -> ModelSignature:

@@ -12,9 +12,10 @@ from threadpoolctl import threadpool_limits
 
 from pipeline.dataset import Snapshot, check_trainable
 from pipeline.estimators import build_estimator, set_fit_jobs
+from pipeline.mlflow_client import explained, open_client
 from pipeline.preprocessing import build_pipeline, unwrap
 from pipeline.search import Candidate, CandidateResult, Progress, cross_validate
-from pipeline.tracking import explained, log_candidates, log_dataset, log_model, log_values, open_client, training_run
+from pipeline.tracking import log_candidates, log_dataset, log_model, log_values, training_run
 from pipeline.use_case import UseCase
 
 
@@ -66,7 +67,10 @@ def run_search(
     start = time.perf_counter()
     check_trainable(use_case, train, holdout)
     client = open_client(tracking_uri)
-    with explained(tracking_uri), training_run(client, use_case, snapshot) as run_id:
+    with (
+        explained(tracking_uri, f"log a training of {use_case.name}"),
+        training_run(client, use_case, snapshot) as run_id,
+    ):
         log_dataset(client, run_id, snapshot)
         results = cross_validate(use_case, train, jobs, on_progress)
         best = results[0]

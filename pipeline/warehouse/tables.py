@@ -31,7 +31,7 @@ from pipeline.use_case import UseCase
 # The newest revision in pipeline/migrations; named here so that a service without Alembic can check it.
 SCHEMA_REVISION = "0001"
 VERSION_TABLE = "warehouse_version"
-ROW_COLUMNS = ("row_hash", "ledger_id", "row_index")
+ROW_COLUMNS = ("id", "row_hash", "ledger_id", "row_index")
 
 # A binary collation: 'a' and 'A' differ, as they do for a model.
 TABLE_OPTIONS: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
@@ -193,10 +193,11 @@ def rows_table(use_case: UseCase) -> Table:
     return Table(
         rows_table_name(use_case.name),
         MetaData(),
-        # Rows lie in the order of their arrival, which a bulk load appends fastest.
-        Column("ledger_id", BigInteger, primary_key=True, autoincrement=False),
-        Column("row_index", Integer, primary_key=True, autoincrement=False),
+        # Rows lie in the order of their arrival: a bulk load appends them, and only the small index is random.
+        Column("id", big_id(), primary_key=True, autoincrement=True),
         Column("row_hash", ascii_char(32), nullable=False, unique=True),
+        Column("ledger_id", BigInteger, nullable=False),
+        Column("row_index", Integer, nullable=False),
         *(Column(column.name, _column_type(column), nullable=column.nullable) for column in use_case.columns),
         **TABLE_OPTIONS,
     )

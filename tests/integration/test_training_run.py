@@ -15,7 +15,8 @@ from pipeline.errors import PipelineError, RegistryError, TrainingError
 from pipeline.export import ServedModel
 from pipeline.judgement import JudgedRun, evaluate_run
 from pipeline.lake import FileLake
-from pipeline.tracking import load_model, open_client
+from pipeline.mlflow_client import open_client
+from pipeline.tracking import load_model
 from pipeline.training import TrainedRun, run_search
 from pipeline.use_case import UseCase
 from tests.synthetic_rows import InMemoryWarehouse, house_rows, penguin_rows, with_search
@@ -174,5 +175,5 @@ def test_rows_that_cannot_train_leave_no_run(trained: Trained, client: MlflowCli
 
 def test_unreachable_mlflow_is_a_clear_error(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with pytest.raises(RegistryError, match=r"MLflow at http://127.0.0.1:9 refused or could not be reached"):
+    with pytest.raises(RegistryError, match=r"MLflow at http://127.0.0.1:9: it does not answer: check"):
         run_search(trained.use_case, trained.train, trained.holdout, trained.snapshot, "http://127.0.0.1:9")
