@@ -1,0 +1,28 @@
+# --- checks ---
+
+lint: sync ## Style, types and shell scripts, tests included
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check --quiet .
+	@.venv/bin/mypy .
+	@$(UV) lock --check --quiet
+
+format: .venv/.synced ## Format and sort imports
+	@.venv/bin/ruff check --fix --quiet . ; .venv/bin/ruff format .
+
+test: test-fast test-airflow test-e2e ## All tests but those of the containers' stack
+
+test-fast: .venv/.synced ## Unit and integration tests: MLflow, and MySQL and S3 in containers where Docker is there
+	@$(PYTHON) -m pytest
+
+test-airflow: .venv-airflow/.synced ## Tests of the DAGs, in Airflow's environment
+	@.venv-airflow/bin/python -m pytest tests/airflow
+
+test-e2e: sync ## The loop through real processes, and the UI in Chromium
+	@$(PYTHON) -m pytest tests/browser tests/e2e
+
+bench: .venv/.synced ## Ingestion, search and serving against their baselines (needs Docker and wrk)
+	@$(PYTHON) -m benchmarks.ingestion
+	@$(PYTHON) -m benchmarks.search
+	@$(PYTHON) -m benchmarks.serving
+
+.PHONY: lint format test test-fast test-airflow test-e2e bench
