@@ -8,7 +8,7 @@ UV ?= $(or $(shell command -v uv 2>/dev/null),.venv-uv/bin/uv)
 PYTHON := .venv/bin/python
 
 help: ## List the verbs
-	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z][a-z0-9-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 -include make/*.mk
 

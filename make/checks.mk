@@ -1,6 +1,6 @@
 # --- checks ---
 
-lint: sync ## Style, types and shell scripts, tests included
+lint: sync ## Style and types, tests included
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check --quiet .
 	@.venv/bin/mypy .
