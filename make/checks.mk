@@ -20,9 +20,9 @@ test-airflow: .venv-airflow/.synced ## Tests of the DAGs, in Airflow's environme
 test-e2e: sync ## The loop through real processes, and the UI in Chromium
 	@$(PYTHON) -m pytest tests/browser tests/e2e
 
-bench: .venv/.synced ## Ingestion, search and serving against their baselines (needs Docker and wrk)
+bench: .venv/.synced ## Ingestion, search and serving against their baselines (needs Docker, wrk and COVERTYPE_CSV)
 	@$(PYTHON) -m benchmarks.ingestion
-	@$(PYTHON) -m benchmarks.search
+	@OMP_NUM_THREADS=1 $(PYTHON) -m benchmarks.search --csv "$${COVERTYPE_CSV:?names a CSV of covertype rows}"
 	@$(PYTHON) -m benchmarks.serving
 
 .PHONY: lint format test test-fast test-airflow test-e2e bench
