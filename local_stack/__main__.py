@@ -15,7 +15,7 @@ from local_stack.configuration import REPOSITORY, Configuration, read_settings
 from local_stack.ports import choose_ports
 from local_stack.prepare import prepare
 from local_stack.services import services, write_services
-from local_stack.supervisor import GUIDE, Supervisor, end_leftovers, tail
+from local_stack.supervisor import GUIDE, Supervisor, end_processes, stack_processes, tail
 from pipeline.errors import PipelineError
 
 
@@ -52,32 +52,37 @@ def configure(folder: Path, *, free_ports: bool, stack_id: str | None = None) ->
 
 def run(configuration: Configuration, guide_options: list[str]) -> int:
     """Prepare, run every service until one stops or a signal comes, and leave no process behind."""
+    supervisor = Supervisor(configuration.logs, configuration.stack_id)
     try:
         print(f"preparing databases in {configuration.folder} …", flush=True)
         prepare(configuration)
-        return _supervise(configuration, guide_options)
+        _start(supervisor, configuration, guide_options)
+        return _outcome(supervisor, bool(guide_options))
     except KeyboardInterrupt:
         return 130
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # an impatient second Ctrl-C must not leave processes behind
-        end_leftovers(configuration.stack_id)
+        end_processes({*supervisor.descendants, *stack_processes(configuration.stack_id)})
 
 
-def _supervise(configuration: Configuration, guide_options: list[str]) -> int:
+def _start(supervisor: Supervisor, configuration: Configuration, guide_options: list[str]) -> None:
     running = services(configuration)
     listed = configuration.folder / "services.json"
     write_services(listed, running)
-    supervisor = Supervisor(configuration.logs, configuration.stack_id)
     environment = configuration.environment()
     guide = [sys.executable, "-m", "local_stack.guide", str(listed), *guide_options]
     for name, command in [*((service.name, service.command) for service in running), (GUIDE, guide)]:
         # exec: the signal of a stop reaches the service and not a shell around it.
         supervisor.add_process(name, f"exec {shlex.join(command)}", env=environment, cwd=str(REPOSITORY))
     supervisor.loop()
+
+
+def _outcome(supervisor: Supervisor, demo: bool) -> int:
+    """Exit code, and the reason when a service stopped by itself."""
     stopped = supervisor.first_stopped
     if supervisor.interrupted or stopped is None:
         print("stopped", flush=True)
-        return 130 if guide_options else 0
+        return 130 if demo else 0
     if stopped != GUIDE:
         log = supervisor.printer.log(stopped)
         print(f"error: {stopped} stopped by itself; the end of {log}:\n{tail(log)}", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Iterable
 from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO
@@ -53,6 +54,7 @@ class Supervisor(Manager):
         self.printer = LogPrinter(logs)
         super().__init__(self.printer)
         self._processes: dict[str, Any] = {}
+        self.descendants: set[psutil.Process] = set()
         self.first_stopped: str | None = None
         self.interrupted = False
 
@@ -70,13 +72,26 @@ class Supervisor(Manager):
             stopped = [name for name, process in self._processes.items() if "returncode" in process]
             self.first_stopped = stopped[0] if stopped else None
             self.interrupted = not stopped
+            self._remember_descendants()
         super().terminate()
 
     def kill(self) -> None:
+        self._remember_descendants()
         super().kill()
         # A task that left the process group of its scheduler holds the pipe that honcho reads to its end.
-        for process in stack_processes(self.stack_id):
+        for process in {*self.descendants, *stack_processes(self.stack_id)}:
             _send(process, signal.SIGKILL)
+
+    def _remember_descendants(self) -> None:
+        """Note who descends from the services, as long as there is a line of descent.
+
+        The mark does not tell: Airflow's workers write their titles over the environment that others can read.
+        """
+        for relay in psutil.Process().children():  # honcho's own, which report the end of a service
+            try:
+                self.descendants.update(relay.children(recursive=True))
+            except psutil.NoSuchProcess:
+                continue
 
     def _killall(self, force: bool = False) -> None:
         # Honcho would look for the process id of one that has not been started yet.
@@ -105,16 +120,15 @@ def _environment(process: psutil.Process) -> dict[str, Any]:
         return {}  # it ended, or is another user's
 
 
-def end_leftovers(stack_id: str, patience: float = 3) -> int:
-    """End what outlived its service (a task, a worker of a search), first kindly; return how many there were."""
-    leftovers = stack_processes(stack_id)
+def end_processes(processes: Iterable[psutil.Process], patience: float = 3) -> None:
+    """End what outlived its service (a task, a worker of a search), first kindly."""
+    leftovers = [process for process in processes if process.is_running()]
     for process in leftovers:
         _send(process, signal.SIGTERM)
     _, alive = psutil.wait_procs(leftovers, timeout=patience)
     for process in alive:
         _send(process, signal.SIGKILL)
     psutil.wait_procs(alive, timeout=patience)
-    return len(leftovers)
 
 
 def _send(process: psutil.Process, number: signal.Signals) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import psutil
 import requests
 
 from local_stack.airflow_client import AirflowClient
@@ -53,9 +54,13 @@ class Stack:
             time.sleep(0.5)
         raise AssertionError(f"no {what} within {PATIENCE_SECONDS} s:\n{tail(self.output, 60)}")
 
-    def processes(self) -> list[str]:
-        """Command lines of what runs on behalf of this stack."""
-        return [" ".join(process.cmdline()) for process in stack_processes(self.configuration.stack_id)]
+    def processes(self) -> set[psutil.Process]:
+        """Everything that runs on behalf of this stack now."""
+        try:
+            descendants = psutil.Process(self.launcher.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            descendants = []
+        return {*descendants, *stack_processes(self.configuration.stack_id)}
 
     def stop(self) -> int:
         """Ctrl-C."""
