@@ -25,7 +25,7 @@ def insert_new_rows(connection: Connection, table: Table, frame: "pl.DataFrame")
 
     Parameters
     ----------
-    frame : has the columns of `table`, all but its id, in any order.
+    frame : has the columns of `table`, all but ``row_id``, in any order.
 
     Returns
     -------
@@ -34,7 +34,9 @@ def insert_new_rows(connection: Connection, table: Table, frame: "pl.DataFrame")
     if frame.is_empty():
         return 0
     # In the order of the unique index: faster, and two loads that share rows wait for each other without a deadlock.
-    frame = frame.sort("row_hash", "row_index").select(column.name for column in table.columns if column.name != "id")
+    frame = frame.sort("row_hash", "row_index").select(
+        column.name for column in table.columns if column.name != "row_id"
+    )
     if connection.dialect.name != "mysql":
         return _insert_sqlite(connection, table, frame)
     try:

@@ -31,7 +31,7 @@ from pipeline.use_case import UseCase
 # The newest revision in pipeline/migrations; named here so that a service without Alembic can check it.
 SCHEMA_REVISION = "0001"
 VERSION_TABLE = "warehouse_version"
-ROW_COLUMNS = ("id", "row_hash", "ledger_id", "row_index")
+ROW_COLUMNS = ("row_id", "row_hash", "ledger_id", "row_index")
 
 # A binary collation: 'a' and 'A' differ, as they do for a model.
 TABLE_OPTIONS: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
@@ -194,7 +194,7 @@ def rows_table(use_case: UseCase) -> Table:
         rows_table_name(use_case.name),
         MetaData(),
         # Rows lie in the order of their arrival: a bulk load appends them, and only the small index is random.
-        Column("id", big_id(), primary_key=True, autoincrement=True),
+        Column("row_id", big_id(), primary_key=True, autoincrement=True),
         Column("row_hash", ascii_char(32), nullable=False, unique=True),
         Column("ledger_id", BigInteger, nullable=False),
         Column("row_index", Integer, nullable=False),

@@ -125,7 +125,7 @@ checked = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthChec
 
 
 @pytest.mark.parametrize("settings", BACKENDS[:1], indirect=True)
-@hypothesis_settings(max_examples=40, deadline=None, suppress_health_check=checked)
+@hypothesis_settings(max_examples=25, deadline=None, suppress_health_check=checked)
 @given(sequence=st.lists(actions, min_size=1, max_size=8))
 def test_any_sequence_on_sqlite(
     penguins: UseCase, warehouse: Warehouse, tmp_path: Path, sequence: list[Action]
