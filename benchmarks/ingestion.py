@@ -91,7 +91,8 @@ def measure(use_case: UseCase, url: URL, rounds: int, baseline_rows: int) -> Non
         lake = FileLake(Path(folder) / "lake")
         lake.create()
         source.body = json.dumps({"group_number": 1, "batch_number": 0, "data": make_rows(use_case, 100, 99)}).encode()
-        collect(use_case, source, lake, warehouse)  # imports and connections
+        collect(use_case, source, lake, warehouse)
+        warehouse.read_rows(use_case)  # imports and connections are made: now measure
         for batch in range(1, BATCHES + 1):
             source.body = make_reply(use_case, batch)
             start = time.perf_counter()
