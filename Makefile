@@ -37,7 +37,10 @@ local: sync ## Run the whole product as plain processes; Ctrl-C stops it
 demo: sync ## Run it headless until the first real prediction, then stop
 	@$(PYTHON) -m local_stack demo
 
+mlops: .venv/.synced ## The mlops command against `make local`: make mlops ARGS='status covertype'
+	@$(PYTHON) -m local_stack mlops $(ARGS)
+
 clean: ## Remove what `make local` and `make demo` wrote
 	rm -rf .local
 
-.PHONY: help sync uv local demo clean
+.PHONY: help sync uv local demo mlops clean

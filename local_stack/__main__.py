@@ -1,4 +1,4 @@
-"""``python -m local_stack up | demo``: the verbs behind ``make local`` and ``make demo``."""
+"""``python -m local_stack up | demo | mlops``: the verbs behind ``make local``, ``make demo`` and ``make mlops``."""
 
 import argparse
 import os
@@ -6,22 +6,25 @@ import secrets
 import shlex
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from local_stack.configuration import REPOSITORY, Configuration, read_settings
-from local_stack.ports import choose_ports
+from local_stack.ports import choose_ports, configured_ports
 from local_stack.prepare import prepare
 from local_stack.services import services, write_services
 from local_stack.supervisor import GUIDE, Supervisor, end_processes, stack_processes, tail
-from pipeline.errors import PipelineError
+from pipeline.errors import ConfigurationError, PipelineError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Start the stack; 0 when it did what was asked, 1 when a service failed, 2 when it could not start."""
     options = _parser().parse_args(arguments)
+    if options.verb == "mlops":
+        return run_mlops(options.folder or REPOSITORY / ".local", options.arguments)
     # Before the services run there is no supervisor yet: let SIGTERM clean up as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     demo = options.verb == "demo"
@@ -48,6 +51,21 @@ def configure(folder: Path, *, free_ports: bool, stack_id: str | None = None) ->
     settings = read_settings(os.environ, REPOSITORY / ".env")
     ports = choose_ports(settings, os.environ, free=free_ports)
     return Configuration(folder=folder, ports=ports, settings=settings, stack_id=stack_id or secrets.token_hex(8))
+
+
+def run_mlops(folder: Path, arguments: list[str]) -> int:
+    """Run the ``mlops`` command against the stack of a folder, with the settings its services have."""
+    try:
+        if not (folder / "services.json").is_file():
+            raise ConfigurationError(f"nothing has run in {folder} yet: start `make local` first")
+        settings = read_settings(os.environ, REPOSITORY / ".env")
+        ports = configured_ports(settings, os.environ)
+    except PipelineError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    configuration = Configuration(folder=folder.resolve(), ports=ports, settings=settings, stack_id="")
+    command = [sys.executable, "-m", "pipeline", *arguments]
+    return subprocess.run(command, env=configuration.environment(), check=False).returncode
 
 
 def run(configuration: Configuration, guide_options: list[str]) -> int:
@@ -98,6 +116,9 @@ def _parser() -> argparse.ArgumentParser:
     demo = verbs.add_parser("demo", help="run until the first prediction, print it, stop")
     default = float(os.environ.get("DEMO_TIMEOUT_SECONDS", "600"))
     demo.add_argument("--timeout", type=float, default=default, help="seconds until it gives up (%(default)s)")
+    mlops = verbs.add_parser("mlops", help="run the mlops command against the stack that `up` started")
+    mlops.add_argument("--folder", type=Path, help="where that stack writes (.local)")
+    mlops.add_argument("arguments", nargs=argparse.REMAINDER, help="arguments of mlops, for example: status covertype")
     for verb in (up, demo):
         verb.add_argument("--stack-id", help="mark of every process of this stack (default: drawn)")
         verb.add_argument("--folder", type=Path, help="where everything is written (up: .local, demo: a new one)")

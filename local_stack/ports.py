@@ -39,6 +39,11 @@ def choose_ports(settings: Mapping[str, str], environ: Mapping[str, str], *, fre
     return ports
 
 
+def configured_ports(settings: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, int]:
+    """Port of each service by the settings alone: where a stack that runs is found."""
+    return {service: read_port(settings, environ, service) or usual for service, (_, usual) in PORTS.items()}
+
+
 def _hold(port: int) -> socket.socket:
     """Take a port for as long as the choice lasts, so that no two services get the same one."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)

@@ -1,0 +1,29 @@
+"""The verbs of the local stack that need no service."""
+
+from pathlib import Path
+
+import pytest
+
+from local_stack.__main__ import main
+
+
+def test_mlops_without_a_stack_says_what_to_start(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["mlops", "--folder", str(tmp_path), "status"]) == 2
+    assert "start `make local` first" in capsys.readouterr().err
+
+
+def test_mlops_sees_the_warehouse_of_the_stack(tmp_path: Path) -> None:
+    (tmp_path / "services.json").write_text("[]", encoding="utf-8")
+
+    assert main(["mlops", "--folder", str(tmp_path), "init"]) == 0
+
+    assert (tmp_path / "warehouse.db").is_file()
+    assert (tmp_path / "lake").is_dir()
+
+
+def test_mlops_hands_its_exit_code_on(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "services.json").write_text("[]", encoding="utf-8")
+
+    assert main(["mlops", "--folder", str(tmp_path), "status", "wines"]) == 1
+
+    assert "there is no use case 'wines'" in capfd.readouterr().err
