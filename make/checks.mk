@@ -12,7 +12,7 @@ format: .venv/.synced ## Format and sort imports
 test: test-fast test-airflow test-e2e ## All tests but those of the containers' stack
 
 test-fast: .venv/.synced ## Unit and integration tests: MLflow, and MySQL and S3 in containers where Docker is there
-	@$(PYTHON) -m pytest
+	@$(PYTHON) -m pytest --numprocesses auto --dist loadfile
 
 test-airflow: .venv-airflow/.synced ## Tests of the DAGs, in Airflow's environment
 	@.venv-airflow/bin/python -m pytest tests/airflow
