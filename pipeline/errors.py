@@ -1,5 +1,7 @@
 """Errors a user can act on. Their message names what is wrong, where, and what to do about it."""
 
+import re
+
 
 class PipelineError(Exception):
     """Base of every expected failure: the message is for the user, a traceback adds nothing."""
@@ -43,3 +45,8 @@ class RegistryError(PipelineError):
 
 class ServingError(PipelineError):
     """The inference API did not come to serve the expected model version, or its probe failed."""
+
+
+def without_password(url: str) -> str:
+    """The URL as a message may show it: without user name and password."""
+    return re.sub(r"(?<=://)[^/]*@", "", url)

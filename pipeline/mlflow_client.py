@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import requests
 
-from pipeline.errors import RegistryError
+from pipeline.errors import RegistryError, without_password
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -52,7 +52,9 @@ def explained(tracking_uri: str, what: str) -> Iterator[None]:
             advice = ": check that the MLflow server runs and that MLFLOW_TRACKING_URI names it"
         elif "Invalid Host" in str(error):
             advice = " (start the MLflow server with this host in --allowed-hosts)"
-        raise RegistryError(f"cannot {what} in MLflow at {tracking_uri}: {text}{advice}") from error
+        shown = without_password(tracking_uri)
+        text = text.replace(tracking_uri, shown)
+        raise RegistryError(f"cannot {what} in MLflow at {shown}: {text}{advice}") from error
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.bundle import bundle_digest
-from pipeline.errors import RegistryError
+from pipeline.errors import RegistryError, without_password
 from pipeline.mlflow_client import Tolerate, explained, global_tracking_uri, open_client
 
 if TYPE_CHECKING:
@@ -118,7 +118,9 @@ class Registry:
             if wanted == str(version.version) or wanted in version.aliases:
                 return version
         if not versions:
-            raise RegistryError(f"there is no model {name!r} in {self.tracking_uri}; {self._known_models()}")
+            raise RegistryError(
+                f"there is no model {name!r} in {without_password(self.tracking_uri)}; {self._known_models()}"
+            )
         numbers = ", ".join(str(version.version) for version in reversed(versions))
         aliases = ", ".join(sorted(alias for version in versions for alias in version.aliases)) or "none"
         kind = "version" if wanted.isdecimal() else "alias"

@@ -38,9 +38,12 @@ class ServiceSettings(BaseSettings):
             if os.environ.get(name.upper()):
                 raise ValueError(f"set {name.upper()} or {name.upper()}_FILE, not both")
             try:
-                values[name] = Path(path).read_text(encoding="utf-8").strip()
+                secret = Path(path).read_text(encoding="utf-8").strip()
             except OSError as error:
                 raise ValueError(f"{name.upper()}_FILE: cannot read {path}: {error.strerror}") from None
+            if not secret:
+                raise ValueError(f"{name.upper()}_FILE: {path} is empty, write the secret into it")
+            values[name] = secret
         return values
 
     @model_validator(mode="after")

@@ -7,7 +7,7 @@ from typing import Any
 
 import requests
 
-from pipeline.errors import SourceError, SourceExhausted, SourceRejected
+from pipeline.errors import SourceError, SourceExhausted, SourceRejected, without_password
 from pipeline.use_case import UseCase
 
 # The source answers 400 both for a bad request and for its normal end; only this text tells them apart.
@@ -71,9 +71,10 @@ class SourceClient:
         self._get(use_case.source.restart_path, {"group_number": str(self.group_number)})
 
     def _get(self, path: str, parameters: dict[str, str]) -> bytes:
-        url = self.base_url + path
+        address = self.base_url + path
+        url = without_password(address)  # what messages show
         try:
-            reply = requests.get(url, params=parameters, timeout=self.timeout)
+            reply = requests.get(address, params=parameters, timeout=self.timeout)
         except requests.Timeout:
             raise SourceError(f"the source {url} did not answer within {self.timeout:g} s") from None
         except requests.ConnectionError as error:

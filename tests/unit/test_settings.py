@@ -35,6 +35,14 @@ def test_a_secret_comes_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert password.get_secret_value() == "s3cret"
 
 
+@pytest.mark.parametrize("text", ["", "  \n"])
+def test_an_empty_secret_file_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str) -> None:
+    (tmp_path / "key").write_text(text, encoding="utf-8")
+    monkeypatch.setenv("API_KEY_FILE", str(tmp_path / "key"))
+    with pytest.raises(ConfigurationError, match=r"API_KEY_FILE: .*key is empty"):
+        load_settings(PipelineSettings)
+
+
 def test_a_missing_secret_file_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("API_KEY_FILE", "/nowhere/key")
     with pytest.raises(ConfigurationError, match="API_KEY_FILE: cannot read /nowhere/key"):
