@@ -6,7 +6,6 @@ from typing import Any
 from airflow.sdk import DAG, AssetAlias, dag, task
 from airflow.sdk.exceptions import AirflowSkipException
 
-from pipeline.errors import SourceExhausted
 from pipeline.settings import PipelineSettings, load_settings
 from pipeline.use_case import UseCase
 from wiring import (
@@ -32,7 +31,8 @@ Asks the external batch API for the next sample at `{path}` and stores it exactl
 | `store` | writes rows, quarantine and ledger entry in one transaction | counts |
 
 A source that has handed out its last batch makes `poll` **skipped**, not failed. An unreachable source, a 5xx or an
-unreadable reply is retried with growing pauses. Only a delivery with new rows updates the asset `rows_{name}`, which
+unreadable reply is retried with growing pauses. None of them keeps what is archived from being stored. An archived
+delivery that cannot be read is logged while there are others, and fails `validate` by name once it is the only one. Only a delivery with new rows updates the asset `rows_{name}`, which
 starts `train_{name}`.
 
 Every task may run again, at any time: rows and ledger stay the same. By hand: `mlops collect {name}`;
@@ -66,26 +66,24 @@ def make_dag(use_case: UseCase) -> DAG:
 
             with task_outcome():
                 source, lake, warehouse = open_source(), open_data_lake(), open_data_warehouse()
-                try:
-                    collection.poll(use_case, source, lake, warehouse)
-                except SourceExhausted:
-                    if not collection.pending(use_case, lake, warehouse):
-                        raise
-                waiting = collection.pending(use_case, lake, warehouse)
+                _, waiting = collection.poll_pending(use_case, source, lake, warehouse)
             if not waiting:
                 raise AirflowSkipException("the source answered with a delivery that is already stored")
             return [archived.model_dump(mode="json") for archived in waiting]
 
         @task
         def validate(archived: list[dict[str, Any]]) -> list[dict[str, Any]]:
-            """Split each delivery into accepted and quarantined rows."""
+            """Split each delivery into accepted and quarantined rows; one that cannot be read is left for later."""
             from pipeline import collection
             from pipeline.lake import ArchivedDelivery
 
             with task_outcome():
                 lake = open_data_lake()
                 deliveries = [ArchivedDelivery.model_validate(item) for item in archived]
-                processed = [collection.validate_delivery(use_case, lake, delivery) for delivery in deliveries]
+                processed, unreadable = collection.validate_readable(use_case, lake, deliveries)
+                # Beside others it is logged and stays pending: to fail here would keep them from being stored.
+                if unreadable and not processed:
+                    raise unreadable
             return [delivery.model_dump(mode="json") for delivery in processed]
 
         # The alias lets the task decide: an asset in `outlets` would start a training after every poll.

@@ -127,13 +127,33 @@ def test_what_a_poll_raises_decides_between_skip_failure_and_retry(
         call("collect_covertype", "poll")
 
 
-def test_what_a_crash_left_unstored_is_handed_on_even_by_an_exhausted_source(
-    call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("error", [errors.SourceExhausted, errors.SourceRejected, errors.SourceError])
+def test_what_a_crash_left_unstored_is_handed_on_even_by_a_source_that_fails(
+    call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, error: type[Exception]
 ) -> None:
     archived = SimpleNamespace(model_dump=returning({"uri": "file:///lake/batch=10"}))
-    monkeypatch.setattr(collection, "poll", raising(errors.SourceExhausted("no more")))
+    monkeypatch.setattr(collection, "poll", raising(error("no more")))
     monkeypatch.setattr(collection, "pending", returning([archived]))
     assert call("collect_covertype", "poll") == [{"uri": "file:///lake/batch=10"}]
+
+
+def test_a_delivery_that_cannot_be_read_fails_only_when_there_is_no_other(
+    call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Delivery(SimpleNamespace):
+        def model_dump(self, **_: Any) -> dict[str, Any]:
+            return {"uri": self.uri}
+
+    def validate_delivery(_use_case: Any, _lake: Any, archived: Any) -> Any:
+        if archived.uri == "bad":
+            raise errors.LakeError("gone")
+        return archived
+
+    monkeypatch.setattr("pipeline.lake.ArchivedDelivery.model_validate", lambda item: Delivery(**item))
+    monkeypatch.setattr(collection, "validate_delivery", validate_delivery)
+    assert call("collect_covertype", "validate", [{"uri": "bad"}, {"uri": "good"}]) == [{"uri": "good"}]
+    with pytest.raises(errors.LakeError, match="bad cannot be read: gone"):
+        call("collect_covertype", "validate", [{"uri": "bad"}])
 
 
 class OutletEvents(dict[Any, Any]):

@@ -19,7 +19,7 @@ from pipeline.collection import (
     store_delivery,
     validate_delivery,
 )
-from pipeline.errors import CollectionBusy, SourceError, SourceExhausted
+from pipeline.errors import CollectionBusy, LakeError, SourceError, SourceExhausted, SourceRejected
 from pipeline.lake import ArchivedDelivery, Lake
 from pipeline.settings import PipelineSettings
 from pipeline.use_case import UseCase
@@ -155,17 +155,33 @@ def test_an_unreadable_reply_is_kept_and_reported(house_prices: UseCase, lake: L
     assert pending(house_prices, lake, migrated) == []
 
 
-def test_an_exhausted_source_still_lets_leftovers_be_stored(
-    house_prices: UseCase, lake: Lake, migrated: Warehouse
+@pytest.mark.parametrize("error", [SourceExhausted, SourceRejected, SourceError])
+def test_a_source_that_fails_still_lets_leftovers_be_stored(
+    house_prices: UseCase, lake: Lake, migrated: Warehouse, error: type[Exception]
 ) -> None:
-    source = MemorySource(reply(10, [GOOD]))
+    source = MemorySource(reply(10, [GOOD]), error("no more"), error("no more"))
     poll(house_prices, source, lake, migrated)
-    assert len(pending(house_prices, lake, migrated)) == 1
 
-    with pytest.raises(SourceExhausted):
+    assert collect(house_prices, source, lake, migrated).batch_number == 10
+    assert [entry.batch_number for entry in migrated.ledger(house_prices)] == [10]
+    with pytest.raises(error, match="no more"):
         collect(house_prices, source, lake, migrated)
 
-    assert [entry.batch_number for entry in migrated.ledger(house_prices)] == [10]
+
+def test_a_delivery_that_cannot_be_read_does_not_block_the_others(
+    house_prices: UseCase, lake: Lake, migrated: Warehouse
+) -> None:
+    source = MemorySource(reply(1, [GOOD]), reply(2, [GOOD]), reply(3, [changed(bed="7")]))
+    damaged = poll(house_prices, source, lake, migrated)
+    poll(house_prices, source, lake, migrated)
+    lake.put(lake.key(damaged.uri), b"{}")
+
+    with pytest.raises(LakeError, match="batch=01/.* cannot be read"):
+        collect(house_prices, source, lake, migrated)
+
+    assert [entry.batch_number for entry in migrated.ledger(house_prices)] == [2, 3]
+    with pytest.raises(LakeError, match="batch=01/.* cannot be read"):
+        recover(house_prices, lake, migrated)
 
 
 def test_one_poll_at_a_time_and_a_dead_one_does_not_block_for_ever(
