@@ -47,8 +47,18 @@ def test_a_champion_is_challenged_when_the_share_of_new_rows_reaches_the_limit(
     assert decision.numbers["new_rows_share"] == pytest.approx(rows / 1000 - 1)
 
 
-def test_new_rows_count_since_the_champion_and_not_since_a_rejected_challenger(covertype: UseCase) -> None:
-    assert decide(covertype, 1800, version(2, 1700), version(1, 1000, champion=True)).train
+def test_new_rows_count_since_the_newest_version_that_was_judged(covertype: UseCase) -> None:
+    """Or every delivery after a rejected challenger would train."""
+    versions = version(2, 1700), version(1, 1000, champion=True)
+    decision = decide(covertype, 1800, *versions)
+    assert not decision.train
+    assert decision.reasons == [
+        "6% new rows since version 2 was trained: less than the 60% that call for a new training"
+    ]
+    enough = decide(covertype, 2720, *versions)
+    assert enough.reasons == ["60% new rows since version 2 was trained (limit 60%)"]
+    assert (enough.numbers["champion_rows"], enough.numbers["judged_rows"]) == (1000, 1700)
+    assert decide(covertype, 1800, version(3, 1790, judged=False), version(1, 1000, champion=True)).train
 
 
 def test_the_same_rows_are_not_trained_on_twice(covertype: UseCase) -> None:
@@ -69,6 +79,19 @@ def test_an_old_champion_is_challenged(covertype: UseCase) -> None:
     old = decide(weekly, 1100, version(1, 1000, champion=True, days=8))
     assert old.train
     assert old.reasons == ["champion version 1 is 8.0 days old (limit 7)"]
+    rejected = version(2, 1050, days=3)
+    assert not decide(weekly, 1100, rejected, version(1, 1000, champion=True, days=8)).train
+
+
+def test_age_does_not_train_on_unchanged_rows_and_says_so(covertype: UseCase) -> None:
+    training = covertype.training.model_copy(update={"retrain_max_age_days": 7})
+    weekly = covertype.model_copy(update={"training": training})
+    decision = decide(weekly, 1000, version(1, 1000, champion=True, days=8))
+    assert not decision.train
+    assert decision.reasons == [
+        "version 1 was trained on these 1000 rows already, which outweighs: "
+        "champion version 1 is 8.0 days old (limit 7)"
+    ]
 
 
 def test_force_trains_on_the_same_rows_but_never_on_too_few(covertype: UseCase) -> None:
