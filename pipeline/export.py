@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -90,15 +90,18 @@ def export_bundle(
     metrics: Mapping[str, float] | None = None,
     dataset_digest: str = "",
     run_id: str = "",
+    created_at: str = "",
 ) -> ParityReport:
     """Write ``model.onnx`` and ``bundle.json``, then compare them with the model on the held-out rows.
+
+    The same arguments give the same bytes: a registered version carries their digest.
 
     Parameters
     ----------
     model : a fitted model of `pipeline.preprocessing.build_pipeline`.
     train : rows of which the bundle states limits, medians and frequencies, and its input example.
     folder : made if absent.
-    metrics, dataset_digest, run_id : what the bundle says about its origin.
+    metrics, dataset_digest, run_id, created_at : what the bundle says about its origin.
     """
     pipeline = unwrap(model)
     slots = encoding_slots(use_case, pipeline[:-1])
@@ -119,7 +122,7 @@ def export_bundle(
         metrics=dict(metrics or {}),
         dataset_digest=dataset_digest,
         run_id=run_id,
-        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        created_at=created_at,
     )
     save_bundle(bundle, folder, to_onnx_model(pipeline[-1], bundle.width))
     return compare(model, ServedModel(folder), use_case, holdout)

@@ -1,7 +1,10 @@
 """Judging a trained run: evaluate its model, export it for serving, and add both to its MLflow run."""
 
+import re
 import tempfile
 import time
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
@@ -19,6 +22,8 @@ from pipeline.use_case import UseCase
 
 BUNDLE_FOLDER = "serving"
 MODEL_CARD = "model_card.md"
+# MLflow takes 250 characters; a prefix and a suffix go with it.
+MAX_NAME_LENGTH = 150
 
 
 class JudgedRun(BaseModel):
@@ -72,6 +77,8 @@ def evaluate_run(
             metrics=evaluation.metrics,
             dataset_digest=snapshot.digest,
             run_id=run_id,
+            # The run's own time: judged again, it must give the bundle that its version was registered with.
+            created_at=datetime.fromtimestamp(run.info.start_time / 1000, UTC).isoformat(timespec="seconds"),
         )
         served = ServedModel(folder)
         importances = feature_importances(use_case, served, holdout)
@@ -96,14 +103,28 @@ def evaluate_run(
         )
 
 
+def metric_names(classes: Iterable[str]) -> list[str]:
+    """A part of a metric's name for each class, in letters that MLflow takes; two classes never share one."""
+    names = list(classes)
+    safe_names = [re.sub(r"[^\w.\- :]", "_", name)[:MAX_NAME_LENGTH] for name in names]
+    taken = set(names) & set(safe_names)
+    for index, name in enumerate(names):
+        if safe_names[index] != name:
+            while safe_names[index] in taken:
+                safe_names[index] += f"_{index}"
+            taken.add(safe_names[index])
+    return safe_names
+
+
 def _metrics(evaluation: Evaluation, parity: ParityReport) -> dict[str, float]:
     """Metrics of the run: the held-out ones by their plain names."""
     values: dict[str, float] = dict(evaluation.metrics)
     for name, (low, high) in evaluation.intervals.items():
         values |= {f"{name}_low": low, f"{name}_high": high}
     values |= {f"baseline_{name}": value for name, value in evaluation.baseline.items()}
-    for score in evaluation.classes:
-        values |= {f"precision_class_{score.name}": score.precision, f"recall_class_{score.name}": score.recall}
+    names = metric_names(score.name for score in evaluation.classes)
+    for score, name in zip(evaluation.classes, names, strict=True):
+        values |= {f"precision_class_{name}": score.precision, f"recall_class_{name}": score.recall}
     return values | {
         "holdout_rows": evaluation.rows,
         "parity_label_flips": parity.label_flips,

@@ -128,6 +128,13 @@ def test_serving_bundle_of_the_run_answers_as_its_model(
         np.testing.assert_allclose(served, expected, rtol=1e-3)
 
 
+def test_judging_a_run_again_gives_the_bundle_that_was_registered(trained: Trained, tracking_uri: str) -> None:
+    again = evaluate_run(
+        trained.use_case, trained.run.run_id, trained.train, trained.holdout, trained.snapshot, tracking_uri
+    )
+    assert again == trained.judged
+
+
 def test_plots_card_and_scores_are_artifacts(trained: Trained, client: MlflowClient, tmp_path: Path) -> None:
     run_id = trained.run.run_id
     assert {item.path for item in client.list_artifacts(run_id)} >= {"model_card.md", "evaluation.json", "plots"}
