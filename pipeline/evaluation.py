@@ -81,7 +81,8 @@ def evaluate(use_case: UseCase, train: pd.DataFrame, holdout: pd.DataFrame, pred
     confusion: list[list[int]] = []
     if use_case.task == "classification":
         classes = _class_scores(use_case, truth, predicted)
-        present = [score for score in classes if score.rows or score.precision]
+        # As scikit-learn does: a class that was answered and never true counts with zero.
+        present = [score for score in classes if score.rows or score.name in predicted]
         metrics["precision_macro"] = float(np.mean([score.precision for score in present]))
         metrics["recall_macro"] = float(np.mean([score.recall for score in present]))
         confusion = confusion_matrix(truth, predicted, labels=use_case.classes).tolist()

@@ -27,6 +27,17 @@ def test_classification_scores_are_those_of_scikit_learn(penguins: UseCase) -> N
     assert np.sum(evaluation.confusion) == len(holdout)
 
 
+def test_a_class_that_is_answered_but_never_true_counts_as_zero(penguins: UseCase) -> None:
+    train, holdout = split_frames(penguins, penguin_rows(400))
+    holdout = holdout[holdout["species"] != "Gentoo"].reset_index(drop=True)
+    truth = holdout["species"].to_numpy()
+    predicted = truth.copy()
+    predicted[::4] = "Gentoo"
+    metrics = evaluate(penguins, train, holdout, predicted).metrics
+    for name, score in (("precision_macro", precision_score), ("recall_macro", recall_score)):
+        assert metrics[name] == pytest.approx(score(truth, predicted, average="macro", zero_division=0))
+
+
 def test_interval_holds_the_value_and_narrows_with_rows(penguins: UseCase) -> None:
     widths = []
     for count in (200, 3000):
