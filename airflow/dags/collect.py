@@ -32,8 +32,9 @@ Asks the external batch API for the next sample at `{path}` and stores it exactl
 
 A source that has handed out its last batch makes `poll` **skipped**, not failed. An unreachable source, a 5xx or an
 unreadable reply is retried with growing pauses. None of them keeps what is archived from being stored. An archived
-delivery that cannot be read is logged while there are others, and fails `validate` by name once it is the only one. Only a delivery with new rows updates the asset `rows_{name}`, which
-starts `train_{name}`.
+delivery that cannot be read is logged while there are others, and fails `validate` by name once it is the only one.
+
+Only a delivery with new rows updates the asset `rows_{name}`, which starts `train_{name}`.
 
 Every task may run again, at any time: rows and ledger stay the same. By hand: `mlops collect {name}`;
 proof: `mlops audit {name}`.

@@ -176,11 +176,11 @@ def test_a_delivery_that_cannot_be_read_does_not_block_the_others(
     poll(house_prices, source, lake, migrated)
     lake.put(lake.key(damaged.uri), b"{}")
 
-    with pytest.raises(LakeError, match="batch=01/.* cannot be read"):
+    with pytest.raises(LakeError, match=r"batch=01/.* cannot be read"):
         collect(house_prices, source, lake, migrated)
 
     assert [entry.batch_number for entry in migrated.ledger(house_prices)] == [2, 3]
-    with pytest.raises(LakeError, match="batch=01/.* cannot be read"):
+    with pytest.raises(LakeError, match=r"batch=01/.* cannot be read"):
         recover(house_prices, lake, migrated)
 
 
