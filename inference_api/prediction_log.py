@@ -12,6 +12,7 @@ import msgspec
 from inference_api.metrics import ServiceMetrics
 from inference_api.predictor import Outcome, Predictor
 from inference_api.request_schema import Values
+from pipeline.errors import WarehouseError
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ class PredictionLog:
     """A bounded queue and a thread that writes it in batches.
 
     A full queue drops new entries and counts them. A warehouse that fails is tried again, ever less often,
-    while the queue fills; predictions are answered all the same.
+    while the queue fills; predictions are answered all the same. Rows that it refuses for what they hold are dropped.
 
     Parameters
     ----------
@@ -91,29 +92,66 @@ class PredictionLog:
         )
 
     def _run(self) -> None:
-        while not self._stopping.wait(min(FLUSH_SECONDS * 2**self._failures, LONGEST_PAUSE_SECONDS)):
+        while not self._stopping.wait(min(FLUSH_SECONDS * 2 ** min(self._failures, 10), LONGEST_PAUSE_SECONDS)):
             self._write_batch()
         while self._entries and self._write_batch():
             pass
 
     def _write_batch(self) -> bool:
-        """Write the oldest entries; they stay queued when that fails."""
+        """Write the oldest entries; they stay queued when the warehouse fails."""
         batch = [self._entries[i] for i in range(min(BATCH_ROWS, len(self._entries)))]
         if not batch:
             return True
+        # Errors of any kind: a log that cannot be written must never end the thread, let alone the service.
         try:
             if self._writer is None:
                 self._writer = self._open_writer()
-            self._writer([entry.row() for entry in batch])
         except Exception as error:
-            # Of any kind: a log that cannot be written must never end the thread, let alone the service.
-            if self._failures == 0:
-                logger.warning("predictions cannot be stored in the warehouse, trying again: %s", error)
-            self._failures += 1
-            self._writer = None
-            return False
-        for _ in batch:
-            self._entries.popleft()
-        self._metrics.log_written.inc(len(batch))
-        self._failures = 0
+            return self._failed(error)
+        try:
+            self._store(batch, self._writer)
+        except Exception as error:
+            if _is_outage(error):
+                return self._failed(error)
+            return self._write_singly(batch, self._writer)
         return True
+
+    def _write_singly(self, batch: list[_Entry], writer: Writer) -> bool:
+        """Write what can be written of a batch that was refused for what it holds; drop and count the rest."""
+        for entry in batch:
+            try:
+                self._store([entry], writer)
+            except Exception as error:
+                if _is_outage(error):
+                    return self._failed(error)
+                self._entries.popleft()
+                self._metrics.log_dropped.inc()
+                logger.warning("the prediction of request %s cannot be stored, dropped: %s", entry.request_id, error)
+        return True
+
+    def _store(self, entries: list[_Entry], writer: Writer) -> None:
+        writer([entry.row() for entry in entries])
+        for _ in entries:
+            self._entries.popleft()
+        self._metrics.log_written.inc(len(entries))
+        self._failures = 0
+
+    def _failed(self, error: Exception) -> bool:
+        if self._failures == 0:
+            logger.warning("predictions cannot be stored in the warehouse, trying again: %s", error)
+        self._failures += 1
+        self._writer = None
+        return False
+
+
+def _is_outage(error: BaseException) -> bool:
+    """Whether a write failed for the state of the warehouse (down, busy, an old schema), not for what was written."""
+    from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
+
+    cause = error.__cause__ if isinstance(error, WarehouseError) else error
+    # A statement error that is none of the driver's is a value that could not be bound.
+    unbound = isinstance(cause, StatementError) and not isinstance(cause, DBAPIError)
+    if unbound or isinstance(cause, DataError | IntegrityError):
+        return False
+    # What the warehouse finds by itself, such as an old schema, has no cause.
+    return cause is None or isinstance(cause, SQLAlchemyError | OSError)

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import DataError, OperationalError, StatementError
 
 from inference_api import prediction_log
 from inference_api.metrics import ServiceMetrics
 from inference_api.prediction_log import PredictionLog, Writer
 from inference_api.predictor import Predictor
+from pipeline.errors import WarehouseError
 
 
 @pytest.fixture(autouse=True)
@@ -23,9 +25,9 @@ def predictor(bundles: dict[str, Path]) -> Predictor:
     return Predictor("house_prices", 7, bundles["house_prices"])
 
 
-def add(log: PredictionLog, predictor: Predictor, count: int) -> None:
+def add(log: PredictionLog, predictor: Predictor, count: int, request_id: str = "id-1") -> None:
     rows, _ = predictor.validator.read(b'{"status":"sold","prev_sold_date":"2020-01-31"}', 1)
-    log.add("id-1", predictor, rows * count, predictor.predict_many(rows) * count)
+    log.add(request_id, predictor, rows * count, predictor.predict_many(rows) * count)
 
 
 def test_predictions_are_stored_with_their_origin(predictor: Predictor) -> None:
@@ -73,6 +75,71 @@ def test_failing_warehouse_is_tried_again_and_nothing_is_lost(predictor: Predict
     assert done.wait(10)
     log.stop()
     assert len(stored) == 2
+
+
+def with_cause(cause: Exception) -> WarehouseError:
+    error = WarehouseError("the warehouse refused")
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        with_cause(DataError("INSERT", {}, Exception("Data too long for column 'request_id'"))),
+        with_cause(StatementError("cannot be bound", "INSERT", {}, TypeError())),
+        UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed"),
+    ],
+)
+def test_row_that_the_warehouse_refuses_does_not_hold_up_the_others(predictor: Predictor, error: Exception) -> None:
+    stored: list[str] = []
+
+    def write(rows: list[dict[str, Any]]) -> None:
+        ids = [row["request_id"] for row in rows]
+        if "bad" in ids:
+            raise error
+        stored.extend(ids)
+
+    metrics = ServiceMetrics()
+    log = PredictionLog(lambda: write, metrics)
+    for request_id in ("first", "bad", "last"):
+        add(log, predictor, 1, request_id)
+    log.start()
+    log.stop()
+    assert stored == ["first", "last"]
+    assert b"prediction_log_dropped_total 1.0" in metrics.render()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        with_cause(OperationalError("INSERT", {}, Exception("gone away"))),
+        WarehouseError("the warehouse has an old schema: run `mlops init`"),
+        TimeoutError("no answer"),
+    ],
+)
+def test_outage_drops_nothing(predictor: Predictor, error: Exception) -> None:
+    def write(rows: list[dict[str, Any]]) -> None:  # noqa: ARG001
+        raise error
+
+    metrics = ServiceMetrics()
+    log = PredictionLog(lambda: write, metrics)
+    add(log, predictor, 2)
+    log.start()
+    log.stop()
+    assert len(log._entries) == 2
+    assert b"prediction_log_dropped_total 0.0" in metrics.render()
+
+
+def test_outage_of_any_length_is_survived(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prediction_log, "LONGEST_PAUSE_SECONDS", 0.01)
+    done = threading.Event()
+    log = PredictionLog(lambda: lambda rows: done.set(), ServiceMetrics())  # noqa: ARG005
+    log._failures = 5000
+    add(log, predictor, 1)
+    log.start()
+    assert done.wait(10)
+    log.stop()
 
 
 def test_stop_does_not_wait_for_a_warehouse_that_is_down(predictor: Predictor) -> None:
