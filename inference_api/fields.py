@@ -15,6 +15,7 @@ from pipeline.cells import CONTROL_CHARACTERS, FIRST_DAY, ISO_DAY, MAX_TEXT_LENG
 # What a double holds exactly, and what the model's single precision holds at all.
 LARGEST_INTEGER = 2**53
 LARGEST_NUMBER = 3.4e38
+SHOWN_LENGTH = 60
 
 _NUMBER = re.compile(r"[+-]?[0-9]{1,40}(\.[0-9]{0,40})?([eE][+-]?[0-9]{1,3})?|[+-]?\.[0-9]{1,40}")
 _DAY = re.compile(ISO_DAY, re.ASCII)
@@ -189,4 +190,10 @@ def _shown(value: Any) -> str:
         text = json.dumps(value, ensure_ascii=False)
     except ValueError:  # an integer of thousands of digits
         return "a number too large to show"
-    return text if len(text) <= 60 else text[:57] + "…"
+    return printable(text)
+
+
+def printable(text: str) -> str:
+    """A received text, cut to what a message can carry, with its lone surrogates (no UTF-8 holds them) escaped."""
+    short = text if len(text) <= SHOWN_LENGTH else text[: SHOWN_LENGTH - 3] + "…"
+    return short.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -9,7 +9,8 @@ import msgspec
 import numpy as np
 import onnxruntime as ort
 
-from inference_api.request_schema import RecordValidator, Values
+from inference_api.errors import Refusal, invalid, mistake
+from inference_api.request_schema import RECORDS_KEY, RecordValidator, Values
 from pipeline.bundle import MODEL_FILE, BundleError, load_bundle
 from pipeline.encoding import FeatureEncoder, FloatRows
 
@@ -18,6 +19,10 @@ CHUNK_ROWS = 4096
 # What the answer to the stored example may differ by, between machines.
 PROBE_TOLERANCE = 1e-4
 PROBABILITY_DIGITS = 6
+
+
+class _NotFinite(Exception):
+    """The model answered NaN or infinity, which JSON cannot hold and no client could use."""
 
 
 class Outcome(msgspec.Struct, gc=False, frozen=True):
@@ -59,30 +64,58 @@ class Predictor:
         self._check_example()
 
     def predict_one(self, values: Values) -> Outcome:
-        """Predict one record, given as values in column order."""
+        """Predict one record, given as values in column order.
+
+        Raises
+        ------
+        Refusal
+            422: the model has no finite answer to these values.
+        """
         answer = self._run(self.encoder.encode_values(values))[0].tolist()
-        return self._classification(answer) if self._classes else self._regression(answer)
+        try:
+            return self._classification(answer) if self._classes else self._regression(answer)
+        except _NotFinite:
+            raise self._refused(()) from None
 
     def predict_many(self, rows: Sequence[Values]) -> list[Outcome]:
-        """Predict many records, in order."""
+        """Predict many records, in order; raises as `predict_one` does."""
         finish = self._classification if self._classes else self._regression
         outcomes: list[Outcome] = []
         for start in range(0, len(rows), CHUNK_ROWS):
             columns = dict(zip(self.encoder.columns, zip(*rows[start : start + CHUNK_ROWS], strict=True), strict=True))
-            outcomes += map(finish, self._run(self.encoder.encode_columns(columns)).tolist())
+            for answer in self._run(self.encoder.encode_columns(columns)).tolist():
+                try:
+                    outcomes.append(finish(answer))
+                except _NotFinite:
+                    raise self._refused((RECORDS_KEY, len(outcomes))) from None
         return outcomes
 
     def _run(self, rows: FloatRows) -> Any:
         return self._session.run(self._outputs, {"features": rows})[0]
 
     def _classification(self, scores: list[float]) -> Outcome:
+        if not math.isfinite(sum(scores)):
+            raise _NotFinite
         best = scores.index(max(scores))
         probabilities = {name: round(p, PROBABILITY_DIGITS) for name, p in zip(self._classes, scores, strict=True)}
         return Outcome(self._predictions[best], self._labels[best], probabilities)
 
     def _regression(self, answer: list[float] | float) -> Outcome:
         value = answer[0] if isinstance(answer, list) else answer
-        return Outcome(math.expm1(value) if self._expm1 else value, None, None)
+        try:
+            prediction = math.expm1(value) if self._expm1 else value
+        except OverflowError:
+            raise _NotFinite from None
+        if not math.isfinite(prediction):
+            raise _NotFinite
+        return Outcome(prediction, None, None)
+
+    def _refused(self, loc: tuple[str | int, ...]) -> Refusal:
+        message = (
+            f"{self} has no finite prediction for this record: "
+            "its values are allowed, but too far from those that the model was trained on"
+        )
+        return invalid([mistake(loc, message, "prediction_not_finite")])
 
     def _check_signature(self) -> None:
         inputs = self._session.get_inputs()
@@ -104,9 +137,13 @@ class Predictor:
     def _check_example(self) -> None:
         """Probe with the stored example, which also warms the session up."""
         body = msgspec.json.encode(self.bundle.input_example)
-        values = self.validator.read_one(body, named=False)
         expected = (str(self.bundle.expected.prediction), self.bundle.expected.probabilities)
-        for outcome in (self.predict_one(values), *self.predict_many([values, values])):
+        try:
+            values = self.validator.read_one(body, named=False)
+            outcomes = (self.predict_one(values), *self.predict_many([values, values]))
+        except Refusal as refusal:
+            raise BundleError(f"{self} does not answer its example: {refusal.detail}") from None
+        for outcome in outcomes:
             if not self._agrees(outcome, *expected):
                 raise BundleError(f"{self} answers its example {outcome.prediction!r}, expected {expected[0]!r}")
 

@@ -7,12 +7,13 @@ slower, but it accepts lossless spellings (numbers as strings) and names every m
 import json
 from collections.abc import Iterable
 from difflib import get_close_matches
+from itertools import islice
 from typing import Any
 
 import msgspec
 
 from inference_api.errors import MOST_MISTAKES, Refusal, invalid, mistake
-from inference_api.fields import Field, FieldError
+from inference_api.fields import Field, FieldError, printable
 from pipeline.bundle import Bundle
 
 MODEL_KEY = "model"
@@ -28,6 +29,9 @@ class _Named(msgspec.Struct):
 _named = msgspec.json.Decoder(_Named)
 
 LARGE_BYTES = 1024 * 1024
+# Looking for the feature that was meant takes 0.3 ms a key: enough keys would keep the service busy for seconds.
+HINTED_KEYS = 10
+LONGEST_HINTED_KEY = 64
 _Scalar = str | int | float | bool | None
 _flat = msgspec.json.Decoder(dict[str, _Scalar | list[dict[str, _Scalar]]])
 
@@ -140,7 +144,8 @@ class RecordValidator:
         payload = parse_json(body)
         if not (isinstance(payload, dict) and isinstance(payload.get(RECORDS_KEY), list)):
             return self._check([payload], indexed=False), False
-        if unknown := [key for key in payload if key != RECORDS_KEY]:
+        others = (printable(key) for key in payload if key != RECORDS_KEY)
+        if unknown := list(islice(others, MOST_MISTAKES + 1)):
             message = 'a body with "records" holds nothing else'
             raise invalid(
                 [mistake((key,), f"{key} is not allowed here: {message}", "extra_forbidden") for key in unknown]
@@ -177,15 +182,20 @@ class RecordValidator:
             except FieldError as error:
                 mistakes.append(mistake((*loc, field.name), str(error), error.kind))
         if len(record) > len(self.fields) or not record.keys() <= set(self.columns):
-            mistakes += [self._unknown(loc, key) for key in record if key not in self.columns]
+            unknown = (key for key in record if key not in self.columns)
+            room = max(0, MOST_MISTAKES + 1 - len(mistakes))
+            mistakes += [
+                self._unknown(loc, key, hinted=number < HINTED_KEYS) for number, key in enumerate(islice(unknown, room))
+            ]
         return tuple(values)
 
-    def _unknown(self, loc: tuple[str | int, ...], key: str) -> dict[str, Any]:
-        close = get_close_matches(key[:100], self.columns, n=1, cutoff=0.6)
-        if not close:
-            close = [name for name in self.columns if name.lower() == key.lower()]
+    def _unknown(self, loc: tuple[str | int, ...], key: str, *, hinted: bool) -> dict[str, Any]:
+        close: list[str] = []
+        if hinted and len(key) <= LONGEST_HINTED_KEY:
+            close = get_close_matches(key, self.columns, n=1, cutoff=0.6)
+            close = close or [name for name in self.columns if name.lower() == key.lower()]
         hint = f"did you mean {close[0]}?" if close else f"it takes {', '.join(self.columns)}"
-        shown = key if len(key) <= 60 else key[:57] + "…"
+        shown = printable(key)
         return mistake((*loc, shown), f"{shown} is not a feature of {self.use_case}: {hint}", "extra_forbidden")
 
 

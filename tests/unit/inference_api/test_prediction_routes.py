@@ -9,6 +9,7 @@ import pytest
 
 from inference_api import prediction_routes
 from inference_api.errors import Refusal
+from pipeline.warehouse.tables import predictions
 
 from .conftest import MakeService, MemoryRegistry, Service
 
@@ -68,6 +69,47 @@ def test_request_id_is_the_clients_or_a_new_one(service: Service) -> None:
     assert len(others) == 3
     forged = service.client.get("/livez", headers={"X-Request-ID": "a b;<script>"})
     assert forged.headers["x-request-id"] != "a b;<script>"
+
+
+def test_request_id_is_no_longer_than_the_warehouse_stores(service: Service) -> None:
+    longest = predictions.c.request_id.type.length  # type: ignore[attr-defined]
+    for length, taken in ((longest, True), (longest + 1, False)):
+        sent = "x" * length
+        reply = service.client.get("/livez", headers={"X-Request-ID": sent})
+        assert (reply.headers["x-request-id"] == sent) is taken
+
+
+@pytest.mark.parametrize("url", ["/predict", "/models/covertype/predict"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        rb'{"Elevation": "\ud800"}',
+        rb'{"\ud800": 1}',
+        rb'{"Wilderness_Area": "\udfff"}',
+        rb'{"records": [], "\ud800": 1}',
+        rb'{"records": [{"\ud800": "\ud800"}]}',
+    ],
+)
+def test_text_that_no_utf8_holds_is_a_mistake_like_any_other(service: Service, url: str, body: bytes) -> None:
+    reply = service.client.post(url, content=body)
+    assert reply.status_code == 422
+    assert reply.json()["detail"]
+
+
+@pytest.mark.parametrize("more_body", [False, True])
+def test_client_that_hangs_up_is_counted_and_not_an_error(service: Service, more_body: bool) -> None:
+    received = [{"type": "http.request", "body": b"{", "more_body": True}] if more_body else []
+    received.append({"type": "http.disconnect"})
+
+    async def receive() -> Any:
+        return received.pop(0)
+
+    async def send(message: Any) -> None:
+        raise AssertionError(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/predict", "headers": [], "query_string": b""}
+    asyncio.run(service.client.app(scope, receive, send))  # type: ignore[arg-type]
+    assert 'route="/predict",status="499"} 1.0' in service.client.get("/metrics").text
 
 
 def test_model_route_takes_one_record_or_many_in_order(service: Service) -> None:

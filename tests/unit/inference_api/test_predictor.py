@@ -6,8 +6,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import msgspec
+import numpy as np
 import pytest
 
+from inference_api.errors import Refusal
 from inference_api.predictor import CHUNK_ROWS, Predictor
 from pipeline.bundle import BundleError
 
@@ -51,6 +54,36 @@ def test_many_records_are_answered_like_single_ones_in_order(bundles: dict[str, 
         single = predictor.predict_one(rows[index])
         assert single.prediction == many[index].prediction
         assert single.probabilities == pytest.approx(many[index].probabilities, abs=2e-6)
+
+
+@pytest.mark.parametrize("answer", [1000.0, float("inf"), float("nan")])
+def test_prediction_that_is_not_finite_is_refused(
+    bundles: dict[str, Path], monkeypatch: pytest.MonkeyPatch, answer: float
+) -> None:
+    predictor = Predictor("house_prices", 1, bundles["house_prices"])
+    values = predictor.validator.read(b'{"status":"sold"}', 1)[0][0]
+    monkeypatch.setattr(predictor, "_run", lambda rows: np.array([[1.0]] * (len(rows) - 1) + [[answer]]))
+    with pytest.raises(Refusal, match="no finite prediction") as one:
+        predictor.predict_one(values)
+    with pytest.raises(Refusal) as many:
+        predictor.predict_many([values] * 3)
+    assert [refused.value.status for refused in (one, many)] == [422, 422]
+    assert many.value.detail[0]["loc"] == ["body", "records", 2]  # type: ignore[index]
+
+
+def test_probabilities_that_are_not_finite_are_refused(
+    bundles: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictor = Predictor("penguins", 1, bundles["penguins"])
+    values = predictor.validator.read(msgspec.json.encode(predictor.bundle.input_example), 1)[0][0]
+    monkeypatch.setattr(predictor, "_run", lambda rows: np.full((len(rows), 3), np.nan))
+    with pytest.raises(Refusal, match="no finite prediction"):
+        predictor.predict_one(values)
+
+
+def test_example_that_the_validator_refuses_is_a_damaged_bundle(bundles: dict[str, Path], tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="does not answer its example"):
+        Predictor("penguins", 1, change(bundles["penguins"], tmp_path, input_example={"nothing": 1}))
 
 
 def test_model_that_answers_its_example_otherwise_is_refused(bundles: dict[str, Path], tmp_path: Path) -> None:

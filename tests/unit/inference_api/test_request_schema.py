@@ -6,8 +6,15 @@ from typing import Any
 import msgspec
 import pytest
 
+from inference_api import request_schema
 from inference_api.errors import MOST_MISTAKES, Refusal
-from inference_api.request_schema import RecordValidator, parse_json, requested_model
+from inference_api.request_schema import (
+    HINTED_KEYS,
+    LONGEST_HINTED_KEY,
+    RecordValidator,
+    parse_json,
+    requested_model,
+)
 from pipeline.bundle import Bundle, load_bundle
 
 
@@ -71,6 +78,26 @@ def test_list_of_mistakes_is_bounded(validator: RecordValidator) -> None:
     with pytest.raises(Refusal) as refused:
         validator.read(msgspec.json.encode({"records": [{}] * 10_000}), 10_000)
     assert len(details(refused)) == MOST_MISTAKES + 1
+
+
+def test_bogus_keys_are_not_all_compared_with_the_features(
+    validator: RecordValidator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[str] = []
+
+    def close(word: str, *_: Any, **__: Any) -> list[str]:
+        compared.append(word)
+        return []
+
+    monkeypatch.setattr(request_schema, "get_close_matches", close)
+    bogus = {"x" * 1000: 1} | {f"bogus{i}": 1 for i in range(20_000)}
+    for body in ({"status": "sold"} | bogus, {"records": [bogus]}, {"records": [], **bogus}):
+        with pytest.raises(Refusal) as refused:
+            validator.read(msgspec.json.encode(body), 10)
+        assert len(details(refused)) == MOST_MISTAKES + 1
+        assert len(compared) <= HINTED_KEYS
+        assert all(len(key) <= LONGEST_HINTED_KEY for key in compared)
+        compared.clear()
 
 
 @pytest.mark.parametrize(
