@@ -8,9 +8,10 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from inference_api.model_routes import RollBack
+from inference_api.model_routes import NotInHistory, RollBack
 from inference_api.model_store import RegistryReader
 from inference_api.prediction_log import Writer
+from pipeline.errors import WarehouseError
 from pipeline.settings import InferenceApiSettings
 
 
@@ -50,7 +51,11 @@ def roll_back_with(settings: InferenceApiSettings) -> RollBack:
         from pipeline.promotion import rollback
 
         registry, warehouse = opened()
-        record = rollback(registry, warehouse, name, to=to, actor="inference API", reason=reason)
+        try:
+            record = rollback(registry, warehouse, name, to=to, actor="inference API", reason=reason)
+        except WarehouseError as error:
+            # The warehouse is written to last, when the champion has moved.
+            raise NotInHistory(str(error)) from error
         return dict(record.model_dump(mode="json"))
 
     return roll_back

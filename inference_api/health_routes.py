@@ -33,7 +33,7 @@ def health_routes(store: ModelStore, metrics: ServiceMetrics, default: str) -> A
         return Readiness(
             status="ready" if store.ready else "not ready",
             models={name: summary(state) for name, state in sorted(store.states.items())},
-            registry=store.registry_problem or "ok",
+            registry=store.registry_report or "ok",
         )
 
     @router.get("/metrics", tags=["service"], response_class=Response)

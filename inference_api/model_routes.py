@@ -21,12 +21,16 @@ from inference_api.replies import (
     RollbackReply,
     RollbackRequest,
 )
-from pipeline.errors import RegistryError
+from pipeline.errors import PipelineError, RegistryError
 
 # What a client waits for a reload; a slow registry is then followed in the background.
 RELOAD_SECONDS = 5.0
 
 RollBack = Callable[[str, int | None, str], dict[str, Any]]
+
+
+class NotInHistory(PipelineError):
+    """The champion was moved, but the record of it could not be written: repeating the roll back would go further."""
 
 
 def summary(state: ModelState) -> ModelSummary:
@@ -70,7 +74,8 @@ def model_routes(store: ModelStore, api_key: str, roll_back: RollBack) -> APIRou
 
     Parameters
     ----------
-    roll_back : given name, version (None: the previous champion) and reason, moves the champion and returns the record.
+    roll_back : given name, version (None: the previous champion) and reason, moves the champion and returns the record;
+        raises NotInHistory when it did the first only.
     """
     router = APIRouter()
     # A few threads of their own: a registry that hangs must not use up those of other routes.
@@ -122,12 +127,19 @@ def model_routes(store: ModelStore, api_key: str, roll_back: RollBack) -> APIRou
 
     @router.post("/models/{name}/rollback", tags=["operations"], dependencies=[Depends(authorised)])
     async def rollback(name: str, response: Response, request: RollbackRequest | None = None) -> RollbackReply:
-        """Make the previous champion (or the version named) the champion again, and serve it."""
+        """Make the previous champion (or the version named) the champion again, and serve it.
+
+        With a `warning`, the champion was moved but the history does not say so: do not repeat the request.
+        """
         known(name)
         wanted = request or RollbackRequest()
         loop = asyncio.get_running_loop()
+        record: dict[str, Any] | None = None
+        warning: str | None = None
         try:
             record = await loop.run_in_executor(threads, lambda: roll_back(name, wanted.to, wanted.reason))
+        except NotInHistory as error:
+            warning = str(error)
         except RegistryError as error:
             await loop.run_in_executor(threads, lambda: store.refresh(name))
             status = 409 if store.registry_problem is None else 503
@@ -136,6 +148,6 @@ def model_routes(store: ModelStore, api_key: str, roll_back: RollBack) -> APIRou
             await in_time(lambda: store.refresh(name))
         except TimeoutError:
             response.status_code = 202
-        return RollbackReply(**summary(known(name)).model_dump(), record=record)
+        return RollbackReply(**summary(known(name)).model_dump(), record=record, warning=warning)
 
     return router

@@ -1,6 +1,7 @@
 """What the model store knows of one model, and how long it leaves alone what failed."""
 
 import random
+import re
 import time
 from dataclasses import dataclass, field
 
@@ -8,6 +9,12 @@ from inference_api.predictor import Predictor
 from pipeline.registry import VersionInfo
 
 LONGEST_PAUSE_SECONDS = 60.0
+_CREDENTIALS = re.compile(r"(?<=://)[^\s/]*@")
+
+
+def problem_of(error: Exception) -> str:
+    """What an error says, without the credentials of any URL it quotes: states are shown to anybody."""
+    return _CREDENTIALS.sub("", str(error)) or type(error).__name__
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -18,7 +19,7 @@ from typing import Any, Protocol
 from inference_api.errors import Refusal
 from inference_api.metrics import ServiceMetrics
 from inference_api.model_cache import ModelCache, ServedRecord
-from inference_api.model_state import Attempts, Failures, ModelState
+from inference_api.model_state import Attempts, Failures, ModelState, problem_of
 from inference_api.predictor import Predictor
 from pipeline.errors import PipelineError
 from pipeline.registry import VersionInfo
@@ -59,6 +60,7 @@ class ModelStore:
         self.default = default
         self.states: Mapping[str, ModelState] = MappingProxyType({})
         self.registry_problem: str | None = "the model registry has not been asked yet"
+        self._registry_problem_since: datetime | None = None
         self._open_registry = open_registry
         self._registry: RegistryReader | None = None
         self._cache = cache
@@ -74,6 +76,14 @@ class ModelStore:
     def ready(self) -> bool:
         return any(state.predictor is not None for state in self.states.values())
 
+    @property
+    def registry_report(self) -> str | None:
+        """`registry_problem` for anybody: whatever may name hosts is left to the log."""
+        if self.registry_problem is None or self._registry_problem_since is None:
+            return self.registry_problem
+        since = self._registry_problem_since.isoformat(timespec="seconds")
+        return f"the model registry is unreachable or cannot be read since {since}; the log of this service says why"
+
     def find(self, name: str) -> Predictor:
         """The loaded model of a name.
 
@@ -87,7 +97,7 @@ class ModelStore:
             return state.predictor
         if state is None and self.states and name != self.default:
             raise Refusal(404, f"there is no model {name!r}; models: {', '.join(sorted(self.states))}")
-        reason = state.problem if state is not None else self.registry_problem
+        reason = state.problem if state is not None else self.registry_report
         reason = reason or f"no version of {name} is registered"
         advice = f"train and promote one with `mlops train {name}`"
         raise Refusal(503, f"{name} cannot be predicted yet: {reason}; {advice}", retry_after=RETRY_AFTER_SECONDS)
@@ -111,19 +121,26 @@ class ModelStore:
                     self._registry = self._open_registry()
                 names = self._registry.models()
                 for wanted in names if name is None else [name] if name in names else []:
-                    self._follow_champion(self._registry, wanted, retry_now=name is not None)
+                    try:
+                        self._follow_champion(self._registry, wanted, retry_now=name is not None)
+                    except Exception as error:
+                        # Is it this model, or the registry? That raises here too, and nothing is said of the model.
+                        self._registry.models()
+                        self._not_followed(wanted, error)
                 for gone in self.states.keys() - set(names):
                     self._without_champion(self.states[gone], (), f"{gone} is no longer in the model registry")
             except Exception as error:
                 # Whatever a registry that is down, slow or lying makes of a reply, serving goes on.
+                problem = problem_of(error)
                 if not isinstance(error, PipelineError):
                     logger.exception("the model registry gave an answer that cannot be used")
-                elif self.registry_problem != str(error):
-                    logger.warning("the model registry cannot be read, serving what is loaded: %s", error)
-                self.registry_problem = str(error) or type(error).__name__
+                elif self.registry_problem != problem:
+                    logger.warning("the model registry cannot be read, serving what is loaded: %s", problem)
+                self._registry_problem_since = self._registry_problem_since or datetime.now(UTC)
+                self.registry_problem = problem
                 self._outage.add(self._poll_seconds)
             else:
-                self.registry_problem = None
+                self.registry_problem = self._registry_problem_since = None
                 self._outage = Failures()
             self._metrics.registry_up.set(self.registry_problem is None)
 
@@ -177,8 +194,9 @@ class ModelStore:
         except Exception as error:
             self._log_failure(champion, error)
             attempts.failures.add(self._poll_seconds)
-            kept = f"; still serving version {state.predictor.version}" if state.predictor else ""
-            return replace(state, problem=f"version {champion.version} cannot be served: {error}{kept}")
+            return replace(
+                state, problem=f"version {champion.version} cannot be served: {problem_of(error)}{_kept(state)}"
+            )
         try:
             self._cache.remember(ServedRecord(champion=champion, digest=digest, versions=list(state.versions)))
         except OSError as error:
@@ -189,6 +207,15 @@ class ModelStore:
         self._metrics.model_loads.labels(champion.name, "success").inc()
         logger.info("serving %s", predictor)
         return replace(state, predictor=predictor, served=champion, problem=None, confirmed=True)
+
+    def _not_followed(self, name: str, error: Exception) -> None:
+        """Record that what the registry holds of one model cannot be used, which leaves the others alone."""
+        state = self.states.get(name, ModelState(name))
+        problem = f"what the registry holds of it cannot be used: {problem_of(error)}{_kept(state)}"
+        if state.problem != problem:
+            details: Any = None if isinstance(error, PipelineError) else error
+            logger.error("%s cannot be followed: %s", name, problem, exc_info=details)
+        self._publish(replace(state, problem=problem))
 
     def _without_champion(self, state: ModelState, versions: tuple[VersionInfo, ...], problem: str) -> None:
         # What only the cache knows of may be left from another registry; what the registry once named stays.
@@ -209,6 +236,10 @@ class ModelStore:
         self._metrics.model_loads.labels(version.name, "failure").inc()
         details: Any = None if isinstance(error, PipelineError) else error
         logger.error("%s version %s cannot be served: %s", version.name, version.version, error, exc_info=details)
+
+
+def _kept(state: ModelState) -> str:
+    return f"; still serving version {state.predictor.version}" if state.predictor else ""
 
 
 def _is_same(served: VersionInfo, version: VersionInfo) -> bool:

@@ -61,7 +61,7 @@ class ModelDetail(ModelSummary):
 class Readiness(_Reply):
     status: Literal["ready", "not ready"]
     models: dict[str, ModelSummary]
-    registry: str = Field(description="'ok', or why the model registry cannot be read")
+    registry: str = Field(description="'ok', or since when the model registry cannot be read")
 
 
 class Liveness(_Reply):
@@ -78,4 +78,5 @@ class RollbackRequest(_Reply):
 
 
 class RollbackReply(ModelSummary):
-    record: dict[str, Any] = Field(description="the promotion record that was written")
+    record: dict[str, Any] | None = Field(description="the promotion record that was written; null with a warning")
+    warning: str | None = Field(default=None, description="why the history does not hold what was done")

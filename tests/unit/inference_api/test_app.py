@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import RegistryError
+from pipeline.errors import RegistryError, WarehouseError
 
 from .conftest import API_KEY, MakeService, MemoryRegistry, Service
 
@@ -18,7 +18,9 @@ def test_probes_before_and_after_the_first_model(make_service: MakeService, regi
     assert service.client.get("/livez").status_code == 200
     early = service.client.get("/readyz")
     assert early.status_code == 503
-    assert "does not answer" in early.json()["registry"]
+    assert "cannot be read since 20" in early.json()["registry"]
+    assert "localhost" not in early.text
+    assert "localhost" not in service.client.post("/predict", json={}).text
     assert int(early.headers["retry-after"]) > 0
     registry.down = False
     service.store.refresh()
@@ -137,6 +139,40 @@ def test_rollback_that_is_impossible_says_why(make_service: MakeService) -> None
     reply = service.client.post("/models/covertype/rollback", headers=KEY)
     assert reply.status_code == 503
     assert int(reply.headers["retry-after"]) > 0
+
+
+def test_rollback_that_is_not_in_the_history_is_done_and_not_to_be_repeated(
+    make_service: MakeService, registry: MemoryRegistry, bundles: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.add("covertype", bundles["covertype-2"])
+
+    def rollback(*_: Any, **__: Any) -> None:
+        registry.promote("covertype", 1)
+        raise WarehouseError("rollback of version 1 of covertype is done, but not in the history: it is down")
+
+    monkeypatch.setattr("pipeline.promotion.rollback", rollback)
+    monkeypatch.setattr("pipeline.warehouse.open_warehouse", lambda _: None)
+    reply = make_service().client.post("/models/covertype/rollback", headers=KEY)
+    assert reply.status_code == 200
+    assert "retry-after" not in reply.headers
+    body = reply.json()
+    assert (body["champion_version"], body["record"]) == (1, None)
+    assert "is done, but not in the history" in body["warning"]
+
+
+def test_rollback_that_never_began_may_be_repeated(make_service: MakeService, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Any) -> None:
+        raise WarehouseError("WAREHOUSE_URL is not a database URL")
+
+    monkeypatch.setattr("pipeline.warehouse.open_warehouse", refuse)
+    reply = make_service().client.post("/models/covertype/rollback", headers=KEY)
+    assert reply.status_code == 503
+    assert "retry-after" in reply.headers
+
+
+def test_body_of_an_operation_with_text_that_no_utf8_holds(service: Service) -> None:
+    reply = service.client.post("/models/covertype/rollback", headers=KEY, content=rb'{"\ud800": 1}')
+    assert reply.status_code == 422
 
 
 def test_metrics_count_requests_by_route(service: Service) -> None:

@@ -11,6 +11,7 @@ from inference_api.metrics import ServiceMetrics
 from inference_api.model_cache import ModelCache
 from inference_api.model_store import ModelStore
 from pipeline.errors import RegistryError
+from pipeline.registry import VersionInfo
 
 from .conftest import MemoryRegistry
 
@@ -110,7 +111,62 @@ def test_outage_changes_nothing_but_the_report(registry: MemoryRegistry, tmp_pat
     assert store.registry_problem is None
 
 
-@pytest.mark.parametrize("answer", [None, 5, ["covertype"]])
+class PartlyUnreadable(MemoryRegistry):
+    """Holds a model that nobody here made."""
+
+    def versions(self, name: str) -> list[VersionInfo]:
+        if name == "foreign":
+            self._check()
+            raise ValueError("version 'one' of http://me:secret@mlflow:5000 is no number")
+        return super().versions(name)
+
+
+def test_model_that_cannot_be_read_does_not_keep_the_others_from_being_followed(
+    bundles: dict[str, Path], tmp_path: Path
+) -> None:
+    registry = PartlyUnreadable()
+    registry.known["foreign"] = []
+    registry.add("penguins", bundles["penguins"])
+    store = open_store(registry, tmp_path)
+    store.refresh()
+    assert served(store, "penguins") == 1
+    assert store.registry_problem is None
+    assert store.states["foreign"].problem == (
+        "what the registry holds of it cannot be used: version 'one' of http://mlflow:5000 is no number"
+    )
+    with pytest.raises(Refusal, match="is no number") as refused:
+        store.find("foreign")
+    assert refused.value.status == 503
+
+
+def test_outage_amid_a_poll_is_not_held_against_a_model(registry: MemoryRegistry, tmp_path: Path) -> None:
+    store = open_store(registry, tmp_path)
+    store.refresh()
+    before = store.states
+
+    def break_down(name: str) -> list[VersionInfo]:
+        registry.down = True
+        return MemoryRegistry.versions(registry, name)
+
+    registry.versions = break_down  # type: ignore[method-assign]
+    store.refresh()
+    assert store.states is before
+    assert "does not answer" in (store.registry_problem or "")
+
+
+def test_credentials_of_the_registry_are_not_shown(registry: MemoryRegistry, tmp_path: Path) -> None:
+    registry.add("covertype", None)
+
+    def refuse(version: VersionInfo, folder: Path) -> Path:  # noqa: ARG001
+        raise RegistryError("http://me:p@ss@mlflow:5000 has no serving bundle")
+
+    registry.download_bundle = refuse  # type: ignore[method-assign]
+    store = open_store(registry, tmp_path)
+    store.refresh()
+    assert "http://mlflow:5000 has no" in (store.states["covertype"].problem or "")
+
+
+@pytest.mark.parametrize("answer", [None, 5])
 def test_registry_that_answers_nonsense_is_an_outage(registry: MemoryRegistry, tmp_path: Path, answer: Any) -> None:
     store = open_store(registry, tmp_path)
     store.refresh()
@@ -142,7 +198,8 @@ def test_registry_that_cannot_even_be_opened(tmp_path: Path) -> None:
 
     store = ModelStore(refuse, ModelCache(tmp_path), ServiceMetrics(), poll_seconds=1, default="covertype")
     store.refresh()
-    with pytest.raises(Refusal, match="no such scheme") as refused:
+    assert store.registry_problem == "no such scheme"
+    with pytest.raises(Refusal, match="cannot be read since") as refused:
         store.find("covertype")
     assert refused.value.status == 503
     assert "Retry-After" in refused.value.headers
