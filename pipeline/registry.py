@@ -97,7 +97,10 @@ class Registry:
             aliases = self._aliases(name)
             if aliases is None:
                 return []
-            found = self._client.search_model_versions(f"name='{name}'")
+            # MLflow's filters take either quote around a text and know no escape for it; a name with both has no use
+            # case here.
+            quote = '"' if "'" in name else "'"
+            found = [] if quote in name else self._client.search_model_versions(f"name={quote}{name}{quote}")
         versions = [_version_info(version, aliases) for version in found]
         return sorted(versions, key=lambda version: version.version, reverse=True)
 
@@ -300,6 +303,16 @@ def _version_info(version: Any, aliases: Mapping[str, int]) -> VersionInfo:
         aliases=sorted(alias for alias, target in aliases.items() if target == number),
         stage=version.current_stage,
         tags=tags,
-        metrics=json.loads(version.tags.get("metrics", "{}")),
+        metrics=_metrics(version.tags.get("metrics", "{}")),
         created_at=datetime.fromtimestamp(version.creation_timestamp / 1000, UTC),
     )
+
+
+def _metrics(text: str) -> dict[str, float]:
+    """Metrics in a version's tag; none when it is not this product's, which anyone may write in MLflow."""
+    try:
+        values = json.loads(text)
+    except ValueError:
+        return {}
+    pairs = values.items() if isinstance(values, dict) else ()
+    return {name: float(value) for name, value in pairs if isinstance(value, int | float)}

@@ -88,6 +88,23 @@ def test_a_registered_version_is_the_challenger_and_shows_its_metrics(three: lis
     assert three[-1].metrics == {"accuracy": 0.9}
 
 
+@pytest.mark.parametrize("text", ["accuracy: 0.9", "[0.9]", "0.9", '{"accuracy": "good"}', '{"accuracy": null}'])
+def test_a_foreign_tag_of_metrics_is_no_metrics(
+    registry: Registry, client: MlflowClient, three: list[VersionInfo], text: str
+) -> None:
+    client.set_model_version_tag(NAME, "2", "metrics", text)
+    assert [version.metrics for version in registry.versions(NAME)] == [three[2].metrics, {}, three[0].metrics]
+
+
+@pytest.mark.parametrize(("name", "versions"), [("it's", 1), ('a "b"', 1), ("""it's "b\"""", 0), ("x' OR name='y", 1)])
+def test_a_foreign_name_with_quotes_can_be_listed(
+    registry: Registry, client: MlflowClient, three: list[VersionInfo], name: str, versions: int
+) -> None:
+    client.create_registered_model(name)
+    client.create_model_version(name, f"runs:/{three[0].run_id}/model", three[0].run_id)
+    assert [version.name for version in registry.versions(name)] == [name] * versions
+
+
 def test_registering_a_run_twice_gives_one_version(registry: Registry, three: list[VersionInfo]) -> None:
     again = registry.register(NAME, three[1].run_id, f"runs:/{three[1].run_id}/model", {})
     assert again.version == 2
