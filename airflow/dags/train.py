@@ -1,9 +1,9 @@
-"""``train_<use case>``: train, compare and promote whenever collection has stored new rows."""
+"""``train_<use case>``: train, compare and promote when collection has stored new rows, and look once a day."""
 
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import DAG, Param, dag, get_current_context, task
+from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, Param, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 
 from pipeline.settings import PipelineSettings, load_settings
@@ -22,7 +22,8 @@ from wiring import (
 DOC = """
 ## Train {title}
 
-Runs when the asset `rows_{name}` is updated, that is after every delivery with new rows.
+Runs when the asset `rows_{name}` is updated, that is after every delivery with new rows, and once a day: for a
+champion that has grown old, and for rows whose training failed.
 
 | task | does |
 |---|---|
@@ -40,6 +41,9 @@ To train regardless: trigger with `force` on. By hand: `mlops train {name}`; bac
 """
 
 SERVING_TIMEOUT_SECONDS = 120
+# Also once at the first start, for the midnight before it, and after each night that Airflow was down: `decide` skips
+# when there is nothing to train on.
+DAILY = CronTriggerTimetable("@daily", timezone="UTC")
 
 
 def make_dag(use_case: UseCase) -> DAG:
@@ -51,7 +55,7 @@ def make_dag(use_case: UseCase) -> DAG:
         dag_display_name=f"Train: {use_case.title}",
         description=f"Train, compare and promote on new rows: {use_case.title}",
         doc_md=DOC.format(title=use_case.title, name=use_case.name),
-        schedule=[rows_asset(use_case)],
+        schedule=AssetOrTimeSchedule(timetable=DAILY, assets=[rows_asset(use_case)]),
         start_date=START,
         catchup=False,
         max_active_runs=1,

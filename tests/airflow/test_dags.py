@@ -5,9 +5,13 @@ from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
+import pendulum
 import pytest
 from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk import AssetAll
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.serialization.serialized_objects import DagSerialization
+from airflow.timetables.base import TimeRestriction
 
 import wiring
 from pipeline import collection, errors, retraining
@@ -68,9 +72,19 @@ def test_a_poll_is_one_short_run_that_never_overlaps_another(dags: Mapping[str, 
 def test_training_waits_for_new_rows_of_its_own_use_case(dags: Mapping[str, Any], name: str) -> None:
     dag = dags[f"train_{name}"]
     assert [task.task_id for task in dag.topological_sort()] == TRAIN
-    assert dag.schedule == [rows_asset(SimpleNamespace(name=name))]  # type: ignore[arg-type]
+    assert dag.schedule.asset_condition == AssetAll(rows_asset(SimpleNamespace(name=name)))  # type: ignore[arg-type]
     assert dag.max_active_runs == 1
     assert dag.params["force"] is False
+
+
+def test_training_looks_once_a_day_without_catching_up(dags: Mapping[str, Any]) -> None:
+    """So that the champion's age counts, and rows are trained on whose own run failed."""
+    timetable = DagSerialization.from_dict(DagSerialization.to_dict(dags["train_covertype"])).timetable
+    restriction = TimeRestriction(earliest=pendulum.instance(wiring.START), latest=None, catchup=False)
+    first = timetable.next_dagrun_info(last_automated_data_interval=None, restriction=restriction)
+    assert pendulum.now("UTC") - first.run_after < timedelta(days=1, minutes=1)
+    second = timetable.next_dagrun_info(last_automated_data_interval=first.data_interval, restriction=restriction)
+    assert second.run_after == first.run_after.add(days=1)
 
 
 def test_tasks_of_different_use_cases_work_on_their_own(
