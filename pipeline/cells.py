@@ -13,6 +13,8 @@ MAX_TEXT_LENGTH = 255
 MISSING_TEXTS = ("", "NA", "<NA>", "NaN", "nan", "null", "NULL", "None")
 # Below this magnitude each float with no fraction is one integer; from it on, it may be a neighbour rounded.
 EXACT_FLOAT = 2.0**53
+# Largest float32: models are fitted and served in it, and anything beyond would be infinite to them.
+LARGEST_NUMBER = (2 - 2**-23) * 2.0**127
 # Line breaks and tabs are text; the other control characters are damage.
 CONTROL_CHARACTERS = r"[\x00-\x08\x0B\x0C\x0E-\x1F\x7F]"
 # A day, also as pandas writes it.
@@ -72,7 +74,7 @@ def parse_column(column: Column, texts: "pl.Series", skip: Problems) -> "tuple[p
         if not column.nullable:
             problems |= dict.fromkeys(missing.arg_true().to_list(), f"the value is missing, it must be {allowed}")
     if column.is_numeric:
-        problems |= _outside_limits(column, texts, values)
+        problems |= _too_large(texts, values) | _outside_limits(column, texts, values)
     for place in skip:
         problems.pop(place, None)
     return values.rename(column.name).cast(_dtype(column, pl)), problems
@@ -118,6 +120,15 @@ def _free_texts(column: Column, texts: "pl.Series") -> "tuple[pl.Series, str]": 
     return texts.set(
         bad.fill_null(False), None
     ), f"a text of 1 to {MAX_TEXT_LENGTH} characters without control characters"
+
+
+def _too_large(texts: "pl.Series", values: "pl.Series") -> Problems:
+    if not values.dtype.is_float():
+        return {}
+    most = f"the most a model can take in is ±{LARGEST_NUMBER:.4g}"
+    return {
+        place: f"{_show(texts[place])} is too large, {most}" for place in (values.abs() > LARGEST_NUMBER).arg_true()
+    }
 
 
 def _outside_limits(column: Column, texts: "pl.Series", values: "pl.Series") -> Problems:

@@ -16,6 +16,7 @@ import pandas as pd
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
+from pipeline.cells import LARGEST_NUMBER
 from pipeline.errors import TrainingError
 from pipeline.use_case import ColumnType, UseCase
 
@@ -154,7 +155,8 @@ def check_trainable(use_case: UseCase, train: pd.DataFrame, holdout: pd.DataFram
     Raises
     ------
     TrainingError
-        Nothing is held out, the target has one value only, or a column holds infinity.
+        Nothing is held out, the target has one value only, or a column holds infinity or what is infinite to a
+        model.
     """
     more = f"collect more batches (mlops collect {use_case.name})"
     if train.empty or holdout.empty:
@@ -170,9 +172,12 @@ def check_trainable(use_case: UseCase, train: pd.DataFrame, holdout: pd.DataFram
         )
     for frame in (train, holdout):
         numbers = frame.select_dtypes("number")
-        infinite = [str(name) for name in numbers.columns if np.isinf(numbers[name]).any()]
+        infinite = [str(name) for name in numbers.columns if (numbers[name].abs() > LARGEST_NUMBER).any()]
         if infinite:
-            raise TrainingError(f"{use_case.name}: infinite values in {', '.join(infinite)}: correct the rows")
+            raise TrainingError(
+                f"{use_case.name}: infinite values in {', '.join(infinite)} (beyond ±{LARGEST_NUMBER:.4g}, the largest "
+                "number of a model): correct the rows"
+            )
 
 
 def _select(use_case: UseCase, rows: pl.DataFrame, columns: dict[str, ColumnType]) -> pl.DataFrame:

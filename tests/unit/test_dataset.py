@@ -124,8 +124,10 @@ def test_nothing_held_out_is_refused(penguins: UseCase) -> None:
         check_trainable(penguins, train, holdout.head(0))
 
 
-def test_infinity_is_refused_by_name(penguins: UseCase) -> None:
+@pytest.mark.parametrize("value", [np.inf, -1e39])
+def test_infinity_is_refused_by_name(penguins: UseCase, value: float) -> None:
     train, holdout = split_frames(penguins, penguin_rows())
-    train.loc[0, "body_mass_g"] = np.inf
+    train["body_mass_g"] = train["body_mass_g"].astype(float)
+    train.loc[0, "body_mass_g"] = value
     with pytest.raises(TrainingError, match="infinite values in body_mass_g"):
         check_trainable(penguins, train, holdout)
