@@ -43,6 +43,22 @@ def test_spellings_of_one_integer_are_one_row(covertype: UseCase, value: Any) ->
     assert result.accepted["Elevation"].to_list() == [2596, 2596]
 
 
+def test_nested_cells_never_reach_polars(covertype: UseCase, monkeypatch: pytest.MonkeyPatch) -> None:
+    nested: Any = "2596"
+    for _ in range(200):
+        nested = [nested]
+    build = pl.Series.__init__
+
+    def build_flat(series: pl.Series, *given: Any, **options: Any) -> None:
+        assert not any(cell is nested for values in given if isinstance(values, list) for cell in values)
+        build(series, *given, **options)
+
+    monkeypatch.setattr(pl.Series, "__init__", build_flat)
+    result = validate(covertype, [TREE, with_value(TREE, 0, nested)])
+    assert result.accepted.height == 1
+    assert [found["field"] for found in result.quarantined[0].reasons] == ["Elevation"]
+
+
 @pytest.mark.parametrize("place", range(13))
 def test_a_change_of_any_value_changes_the_hash(covertype: UseCase, place: int) -> None:
     other = {10: "Neota", 11: "C2702", 12: "2"}.get(place, "17")
