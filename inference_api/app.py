@@ -12,7 +12,6 @@ from starlette.responses import JSONResponse, Response
 
 from inference_api.collaborators import open_prediction_writer, open_registry, roll_back_with
 from inference_api.errors import Refusal, refusal_response, unexpected_response
-from inference_api.fields import printable
 from inference_api.health_routes import health_routes
 from inference_api.metrics import ServiceMetrics
 from inference_api.middleware import RequestContext
@@ -109,12 +108,5 @@ async def _unavailable_response(_: Request, error: Exception) -> Response:
 async def _invalid_response(_: Request, error: Exception) -> Response:
     """FastAPI's own 422, without the input: it may be large, or hold what JSON cannot (NaN)."""
     assert isinstance(error, RequestValidationError)
-    detail = [
-        {
-            "loc": [printable(part) if isinstance(part, str) else part for part in entry["loc"]],
-            "msg": entry["msg"],
-            "type": entry["type"],
-        }
-        for entry in error.errors()
-    ]
+    detail = [{key: entry[key] for key in ("loc", "msg", "type")} for entry in error.errors()]
     return JSONResponse({"detail": detail}, 422)

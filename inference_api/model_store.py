@@ -235,7 +235,8 @@ class ModelStore:
     def _log_failure(self, version: VersionInfo, error: Exception) -> None:
         self._metrics.model_loads.labels(version.name, "failure").inc()
         details: Any = None if isinstance(error, PipelineError) else error
-        logger.error("%s version %s cannot be served: %s", version.name, version.version, error, exc_info=details)
+        problem = problem_of(error)
+        logger.error("%s version %s cannot be served: %s", version.name, version.version, problem, exc_info=details)
 
 
 def _kept(state: ModelState) -> str:

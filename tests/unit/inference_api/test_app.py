@@ -170,11 +170,6 @@ def test_rollback_that_never_began_may_be_repeated(make_service: MakeService, mo
     assert "retry-after" in reply.headers
 
 
-def test_body_of_an_operation_with_text_that_no_utf8_holds(service: Service) -> None:
-    reply = service.client.post("/models/covertype/rollback", headers=KEY, content=rb'{"\ud800": 1}')
-    assert reply.status_code == 422
-
-
 def test_metrics_count_requests_by_route(service: Service) -> None:
     service.client.post("/predict", json={})
     service.client.get("/models/covertype")
