@@ -9,7 +9,6 @@ from airflow.sdk.exceptions import AirflowSkipException
 from pipeline.settings import PipelineSettings, load_settings
 from pipeline.use_case import UseCase
 from wiring import (
-    START,
     default_arguments,
     open_data_lake,
     open_data_warehouse,
@@ -41,9 +40,8 @@ To train regardless: trigger with `force` on. By hand: `mlops train {name}`; bac
 """
 
 SERVING_TIMEOUT_SECONDS = 120
-# Also once at the first start, for the midnight before it, and after each night that Airflow was down: `decide` skips
-# when there is nothing to train on.
-DAILY = CronTriggerTimetable("@daily", timezone="UTC")
+# Never for a midnight before the first start, where there is nothing to train on; a start date would call for that.
+DAILY = CronTriggerTimetable("@daily", timezone="UTC", run_immediately=timedelta(0))
 
 
 def make_dag(use_case: UseCase) -> DAG:
@@ -56,7 +54,6 @@ def make_dag(use_case: UseCase) -> DAG:
         description=f"Train, compare and promote on new rows: {use_case.title}",
         doc_md=DOC.format(title=use_case.title, name=use_case.name),
         schedule=AssetOrTimeSchedule(timetable=DAILY, assets=[rows_asset(use_case)]),
-        start_date=START,
         catchup=False,
         max_active_runs=1,
         dagrun_timeout=timedelta(hours=2),

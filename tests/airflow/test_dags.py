@@ -77,13 +77,17 @@ def test_training_waits_for_new_rows_of_its_own_use_case(dags: Mapping[str, Any]
     assert dag.params["force"] is False
 
 
-def test_training_looks_once_a_day_without_catching_up(dags: Mapping[str, Any]) -> None:
+def test_training_looks_once_a_day_and_not_at_the_first_start(dags: Mapping[str, Any]) -> None:
     """So that the champion's age counts, and rows are trained on whose own run failed."""
-    timetable = DagSerialization.from_dict(DagSerialization.to_dict(dags["train_covertype"])).timetable
-    restriction = TimeRestriction(earliest=pendulum.instance(wiring.START), latest=None, catchup=False)
-    first = timetable.next_dagrun_info(last_automated_data_interval=None, restriction=restriction)
-    assert pendulum.now("UTC") - first.run_after < timedelta(days=1, minutes=1)
-    second = timetable.next_dagrun_info(last_automated_data_interval=first.data_interval, restriction=restriction)
+    stored = DagSerialization.from_dict(DagSerialization.to_dict(dags["train_covertype"]))
+    now, restriction = pendulum.now("UTC"), TimeRestriction(earliest=None, latest=None, catchup=False)
+    assert stored._time_restriction == restriction
+    first = stored.timetable.next_dagrun_info(last_automated_data_interval=None, restriction=restriction)
+    assert now < first.run_after <= now.add(days=1, minutes=1)
+    assert first.run_after == first.run_after.start_of("day")
+    second = stored.timetable.next_dagrun_info(
+        last_automated_data_interval=first.data_interval, restriction=restriction
+    )
     assert second.run_after == first.run_after.add(days=1)
 
 
