@@ -10,11 +10,18 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from pipeline.bundle import BundleColumn
-from pipeline.cells import CONTROL_CHARACTERS, FIRST_DAY, ISO_DAY, MAX_TEXT_LENGTH, MISSING_TEXTS, text_of_cell
+from pipeline.cells import (
+    CONTROL_CHARACTERS,
+    FIRST_DAY,
+    ISO_DAY,
+    LARGEST_NUMBER,
+    MAX_TEXT_LENGTH,
+    MISSING_TEXTS,
+    text_of_cell,
+)
 
 # What a double holds exactly, and what the model's single precision holds at all.
 LARGEST_INTEGER = 2**53
-LARGEST_NUMBER = 3.4e38
 SHOWN_LENGTH = 60
 
 _NUMBER = re.compile(r"[+-]?[0-9]{1,40}(\.[0-9]{0,40})?([eE][+-]?[0-9]{1,3})?|[+-]?\.[0-9]{1,40}")
