@@ -2,6 +2,7 @@
 # Where to look, with logins, once the stack is up.
 set -eu
 docker compose config --environment | {
+  # shellcheck disable=SC2034  # value is read by eval
   while IFS='=' read -r name value; do
     case "$name" in
       ENVIRONMENT | *_PORT | AIRFLOW_ADMIN_* | MINIO_ROOT_*) eval "$name=\$value" ;;
