@@ -10,24 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.use_case import Column, UseCase, load_use_cases
+from tests.course_client import COURSE_RECORD
 
 USE_CASES = Path(__file__).resolve().parents[2] / "use_cases"
 
 EXAMPLES: dict[str, dict[str, Any]] = {
-    "covertype": {
-        "Elevation": 2596,
-        "Aspect": 51,
-        "Slope": 3,
-        "Horizontal_Distance_To_Hydrology": 258,
-        "Vertical_Distance_To_Hydrology": 0,
-        "Horizontal_Distance_To_Roadways": 510,
-        "Hillshade_9am": 221,
-        "Hillshade_Noon": 232,
-        "Hillshade_3pm": 148,
-        "Horizontal_Distance_To_Fire_Points": 6279,
-        "Wilderness_Area": "Rawah",
-        "Soil_Type": "C7745",
-    },
+    "covertype": COURSE_RECORD,
     "penguins": {"island": "Biscoe", "bill_length_mm": 46.5, "flipper_length_mm": 217.0, "sex": None},
     "house_prices": {"status": "sold", "bed": 3, "city": "Adjuntas", "prev_sold_date": "2021-06-30"},
 }

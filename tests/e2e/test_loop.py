@@ -12,25 +12,10 @@ from playwright.sync_api import Page
 from local_stack.configuration import PORTS
 from pipeline.registry import Registry
 from tests.browser.ui_pages import open_ui, predict
+from tests.course_client import COURSE_RECORD
 from tests.e2e.running_stack import Stack
 
 pytestmark = pytest.mark.e2e
-
-# The record of the course's client.
-TWELVE_FIELDS = {
-    "Elevation": 2596,
-    "Aspect": 51,
-    "Slope": 3,
-    "Horizontal_Distance_To_Hydrology": 258,
-    "Vertical_Distance_To_Hydrology": 0,
-    "Horizontal_Distance_To_Roadways": 510,
-    "Hillshade_9am": 221,
-    "Hillshade_Noon": 232,
-    "Hillshade_3pm": 148,
-    "Horizontal_Distance_To_Fire_Points": 6279,
-    "Wilderness_Area": "Rawah",
-    "Soil_Type": "C7745",
-}
 
 
 def finished_run(stack: Stack, dag_id: str, last_task: str) -> dict[str, Any] | None:
@@ -63,7 +48,7 @@ def test_every_delivered_row_is_accounted_for(stack: Stack) -> None:
 
 
 def test_the_version_airflow_promoted_answers_over_http(stack: Stack) -> None:
-    reply = requests.post(f"{stack.api}/predict", json=TWELVE_FIELDS, timeout=10)
+    reply = requests.post(f"{stack.api}/predict", json=COURSE_RECORD, timeout=10)
     assert reply.status_code == 200, reply.text
     answer = reply.json()
     champion = Registry(stack.configuration.url("mlflow")).champion("covertype")
@@ -78,14 +63,14 @@ def test_the_version_airflow_promoted_answers_over_http(stack: Stack) -> None:
 def test_the_calls_of_the_course_work(stack: Stack) -> None:
     models = requests.get(f"{stack.api}/listar_modelos", timeout=10).json()["modelos_disponibles"]
     assert "covertype" in models
-    reply = requests.post(f"{stack.api}/predict", json={**TWELVE_FIELDS, "model": "covertype"}, timeout=10)
+    reply = requests.post(f"{stack.api}/predict", json={**COURSE_RECORD, "model": "covertype"}, timeout=10)
     prediction = reply.json()["prediction"]
     assert isinstance(prediction, int)
     assert 1 <= prediction <= 7
 
 
 def test_bad_input_is_refused_with_the_name_of_the_field(stack: Stack) -> None:
-    reply = requests.post(f"{stack.api}/predict", json={**TWELVE_FIELDS, "Slope": 900}, timeout=10)
+    reply = requests.post(f"{stack.api}/predict", json={**COURSE_RECORD, "Slope": 900}, timeout=10)
     assert reply.status_code == 422
     assert "Slope" in str(reply.json()["detail"])
 
@@ -93,9 +78,9 @@ def test_bad_input_is_refused_with_the_name_of_the_field(stack: Stack) -> None:
 @pytest.mark.browser
 def test_the_form_in_the_browser_predicts(stack: Stack, page: Page) -> None:
     open_ui(page, stack.configuration.url("ui"))
-    answer = predict(page, TWELVE_FIELDS)
+    answer = predict(page, COURSE_RECORD)
     assert "Forest cover type, version" in answer
-    label = requests.post(f"{stack.api}/predict", json=TWELVE_FIELDS, timeout=10).json()["label"]
+    label = requests.post(f"{stack.api}/predict", json=COURSE_RECORD, timeout=10).json()["label"]
     assert label in answer
 
 

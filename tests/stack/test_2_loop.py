@@ -9,23 +9,9 @@ import requests
 from pipeline.registry import Registry
 from tests.browser.chromium import find_chromium, open_chromium
 from tests.browser.ui_pages import open_ui, predict
+from tests.course_client import COURSE_RECORD
 from tests.stack.compose_stack import JOBS, ComposeStack
 
-# The record of the course's client.
-TWELVE_FIELDS = {
-    "Elevation": 2596,
-    "Aspect": 51,
-    "Slope": 3,
-    "Horizontal_Distance_To_Hydrology": 258,
-    "Vertical_Distance_To_Hydrology": 0,
-    "Horizontal_Distance_To_Roadways": 510,
-    "Hillshade_9am": 221,
-    "Hillshade_Noon": 232,
-    "Hillshade_3pm": 148,
-    "Horizontal_Distance_To_Fire_Points": 6279,
-    "Wilderness_Area": "Rawah",
-    "Soil_Type": "C7745",
-}
 USE_CASES = ("covertype", "house_prices", "penguins")
 
 
@@ -97,7 +83,7 @@ def test_task_logs_can_be_read_in_airflow(stack: ComposeStack) -> None:
 
 def test_the_champion_answers(stack: ComposeStack) -> None:
     def answer() -> requests.Response | None:
-        reply = requests.post(f"{stack.api}/predict", json={**TWELVE_FIELDS, "model": "covertype"}, timeout=10)
+        reply = requests.post(f"{stack.api}/predict", json={**COURSE_RECORD, "model": "covertype"}, timeout=10)
         return reply if reply.status_code == 200 else None
 
     body = stack.wait("prediction", answer).json()
@@ -119,7 +105,7 @@ def test_predictions_are_stored(stack: ComposeStack) -> None:
 def test_a_person_predicts_with_the_form(stack: ComposeStack) -> None:
     with open_chromium() as browser, browser.new_page() as page:
         open_ui(page, stack.url("UI_PORT"))
-        answer = predict(page, TWELVE_FIELDS)
+        answer = predict(page, COURSE_RECORD)
     assert "Forest cover type, version" in answer
 
 

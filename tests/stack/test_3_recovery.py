@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 import requests
 
+from tests.course_client import COURSE_RECORD
 from tests.stack.compose_stack import JOBS, ComposeStack
-from tests.stack.test_2_loop import TWELVE_FIELDS
 
 # Those on the way of a batch from the source to the warehouse first.
 SERVICES = (
@@ -28,7 +28,7 @@ def newest_batch(stack: ComposeStack) -> int:
 
 
 def prediction(stack: ComposeStack) -> dict[str, Any] | None:
-    reply = requests.post(f"{stack.api}/predict", json=TWELVE_FIELDS, timeout=10)
+    reply = requests.post(f"{stack.api}/predict", json=COURSE_RECORD, timeout=10)
     return reply.json() if reply.status_code == 200 else None
 
 

@@ -10,24 +10,9 @@ import pytest
 from inference_api import prediction_routes
 from inference_api.errors import Refusal
 from pipeline.warehouse.tables import predictions
+from tests.course_client import COURSE_RECORD
 
 from .conftest import MakeService, MemoryRegistry, Service
-
-# As the course's clients send it: twelve fields, and the name of a model.
-COURSE_RECORD = {
-    "Elevation": 2596,
-    "Aspect": 51,
-    "Slope": 3,
-    "Horizontal_Distance_To_Hydrology": 258,
-    "Vertical_Distance_To_Hydrology": 0,
-    "Horizontal_Distance_To_Roadways": 510,
-    "Hillshade_9am": 221,
-    "Hillshade_Noon": 232,
-    "Hillshade_3pm": 148,
-    "Horizontal_Distance_To_Fire_Points": 6279,
-    "Wilderness_Area": "Rawah",
-    "Soil_Type": "C7745",
-}
 
 
 def test_course_client(service: Service) -> None:
