@@ -16,8 +16,8 @@ from statistics import median
 
 import requests
 
+from tests.course_client import COURSE_RECORD
 from tests.stack.compose_stack import ROOT, ComposeStack
-from tests.stack.test_2_loop import TWELVE_FIELDS
 
 IMAGES = ("inference-api", "ui", "external-data-api", "mlflow", "airflow")
 TAG = "benchmark"
@@ -73,7 +73,7 @@ def first_prediction(stack: ComposeStack) -> bool:
     """Wait for an answer by a trained model."""
 
     def ask() -> bool:
-        return requests.post(f"{stack.api}/predict", json=TWELVE_FIELDS, timeout=10).status_code == 200
+        return requests.post(f"{stack.api}/predict", json=COURSE_RECORD, timeout=10).status_code == 200
 
     return stack.wait("prediction", ask, patience=600)
 
