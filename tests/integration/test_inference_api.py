@@ -119,8 +119,10 @@ def stack(bundles: list[Path], empty_databases: Path, tmp_path: Path) -> Iterato
     found.stop()
 
 
-def served(url: str) -> int:
-    return int(requests.get(f"{url}/models/{NAME}", timeout=5).json()["champion_version"])
+def served(url: str) -> int | None:
+    """The version that is served; None by a worker that has not heard of the model yet."""
+    version: int | None = requests.get(f"{url}/models/{NAME}", timeout=5).json().get("champion_version")
+    return version
 
 
 def is_served(url: str, version: int) -> bool:
