@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from playwright.sync_api import Browser, sync_playwright
 
+NO_CHROMIUM = "no Chromium: install it (Debian: apt-get install chromium) or set CHROMIUM to its path"
 ARGUMENTS = [
     "--headless",
     "--no-sandbox",
@@ -25,6 +26,11 @@ def find_chromium() -> str | None:
     return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
 
 
+def may_skip() -> bool:
+    """Whether a test may be left out because there is no Chromium; REQUIRE_BROWSER=1, as in CI, forbids it."""
+    return find_chromium() is None and os.environ.get("REQUIRE_BROWSER") != "1"
+
+
 @contextmanager
 def open_chromium() -> Iterator[Browser]:
     """Run a headless browser until the block ends.
@@ -36,7 +42,7 @@ def open_chromium() -> Iterator[Browser]:
     """
     executable = find_chromium()
     if executable is None:
-        raise RuntimeError("no Chromium: install it (Debian: apt-get install chromium) or set CHROMIUM to its path")
+        raise RuntimeError(NO_CHROMIUM)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
         try:

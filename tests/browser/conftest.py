@@ -12,7 +12,7 @@ import pytest
 import requests
 from playwright.sync_api import Browser, Page
 
-from tests.browser.chromium import find_chromium, open_chromium
+from tests.browser.chromium import NO_CHROMIUM, may_skip, open_chromium
 from tests.browser.fake_inference_api import FakeInferenceApi, serve_fake_api
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,8 +22,8 @@ START_SECONDS = 90
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """Skips where there is no Chromium, unless ``REQUIRE_BROWSER=1`` says that there must be one."""
-    if find_chromium() is None and os.environ.get("REQUIRE_BROWSER") != "1":
-        pytest.skip("no Chromium: install it (Debian: apt-get install chromium) or set CHROMIUM to its path")
+    if may_skip():
+        pytest.skip(NO_CHROMIUM)
     with open_chromium() as browser:
         yield browser
 

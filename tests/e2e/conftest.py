@@ -11,7 +11,7 @@ from playwright.sync_api import Page
 
 from local_stack.__main__ import configure
 from local_stack.configuration import PORTS
-from tests.browser.chromium import find_chromium, open_chromium
+from tests.browser.chromium import NO_CHROMIUM, may_skip, open_chromium
 from tests.e2e.running_stack import Stack
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,7 +40,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @pytest.fixture
 def page() -> Iterator[Page]:
     """Skips where there is no Chromium, unless ``REQUIRE_BROWSER=1`` says that there must be one."""
-    if find_chromium() is None and os.environ.get("REQUIRE_BROWSER") != "1":
-        pytest.skip("no Chromium: install it (Debian: apt-get install chromium) or set CHROMIUM to its path")
+    if may_skip():
+        pytest.skip(NO_CHROMIUM)
     with open_chromium() as browser:
         yield browser.new_context(locale="en-US").new_page()

@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from pipeline.registry import Registry
-from tests.browser.chromium import find_chromium, open_chromium
+from tests.browser.chromium import NO_CHROMIUM, may_skip, open_chromium
 from tests.browser.ui_pages import open_ui, predict
 from tests.course_client import COURSE_RECORD
 from tests.stack.compose_stack import JOBS, ComposeStack
@@ -101,7 +101,7 @@ def test_predictions_are_stored(stack: ComposeStack) -> None:
 
 
 @pytest.mark.browser
-@pytest.mark.skipif(find_chromium() is None, reason="needs Chromium")
+@pytest.mark.skipif(may_skip(), reason=NO_CHROMIUM)
 def test_a_person_predicts_with_the_form(stack: ComposeStack) -> None:
     with open_chromium() as browser, browser.new_page() as page:
         open_ui(page, stack.url("UI_PORT"))
