@@ -1,4 +1,4 @@
-"""A browser, and the UI as a real process against an inference API of the tests' own."""
+"""The UI as a real process against an inference API of the tests' own."""
 
 import os
 import socket
@@ -10,29 +10,11 @@ from pathlib import Path
 
 import pytest
 import requests
-from playwright.sync_api import Browser, Page
 
-from tests.browser.chromium import NO_CHROMIUM, may_skip, open_chromium
 from tests.browser.fake_inference_api import FakeInferenceApi, serve_fake_api
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 90
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    """Skips where there is no Chromium, unless ``REQUIRE_BROWSER=1`` says that there must be one."""
-    if may_skip():
-        pytest.skip(NO_CHROMIUM)
-    with open_chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-def page(chromium: Browser) -> Iterator[Page]:
-    context = chromium.new_context(viewport={"width": 1280, "height": 900}, locale="en-US")
-    yield context.new_page()
-    context.close()
 
 
 @pytest.fixture(scope="session")

@@ -68,6 +68,8 @@ def predict(page: Page, values: Mapping[str, Any]) -> str:
     fill_predict_form(page, values)
     press_predict(page)
     expect(result(page)).to_contain_text(re.compile(r"version \d+|versión \d+"), timeout=PATIENCE_MS)
+    # Streamlit fetches the code of a table or chart when the first one is shown, and holds its place until then.
+    expect(result(page).get_by_test_id("stSkeleton")).to_have_count(0, timeout=PATIENCE_MS)
     return result(page).inner_text()
 
 

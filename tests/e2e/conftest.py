@@ -7,11 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page
 
 from local_stack.__main__ import configure
 from local_stack.configuration import PORTS
-from tests.browser.chromium import NO_CHROMIUM, may_skip, open_chromium
 from tests.e2e.running_stack import Stack
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,12 +33,3 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     yield running
     if launcher.poll() is None:
         running.stop()
-
-
-@pytest.fixture
-def page() -> Iterator[Page]:
-    """Skips where there is no Chromium, unless ``REQUIRE_BROWSER=1`` says that there must be one."""
-    if may_skip():
-        pytest.skip(NO_CHROMIUM)
-    with open_chromium() as browser:
-        yield browser.new_context(locale="en-US").new_page()

@@ -5,9 +5,9 @@ import socket
 
 import pytest
 import requests
+from playwright.sync_api import Page
 
 from pipeline.registry import Registry
-from tests.browser.chromium import NO_CHROMIUM, may_skip, open_chromium
 from tests.browser.ui_pages import open_ui, predict
 from tests.course_client import COURSE_RECORD
 from tests.stack.compose_stack import JOBS, ComposeStack
@@ -101,11 +101,9 @@ def test_predictions_are_stored(stack: ComposeStack) -> None:
 
 
 @pytest.mark.browser
-@pytest.mark.skipif(may_skip(), reason=NO_CHROMIUM)
-def test_a_person_predicts_with_the_form(stack: ComposeStack) -> None:
-    with open_chromium() as browser, browser.new_page() as page:
-        open_ui(page, stack.url("UI_PORT"))
-        answer = predict(page, COURSE_RECORD)
+def test_a_person_predicts_with_the_form(stack: ComposeStack, page: Page) -> None:
+    open_ui(page, stack.url("UI_PORT"))
+    answer = predict(page, COURSE_RECORD)
     assert "Forest cover type, version" in answer
 
 
