@@ -137,24 +137,15 @@ class Predictor:
     def _check_example(self) -> None:
         """Probe with the stored example, which also warms the session up."""
         body = msgspec.json.encode(self.bundle.input_example)
-        expected = (str(self.bundle.expected.prediction), self.bundle.expected.probabilities)
         try:
             values = self.validator.read_one(body, named=False)
             outcomes = (self.predict_one(values), *self.predict_many([values, values]))
         except Refusal as refusal:
             raise BundleError(f"{self} does not answer its example: {refusal.detail}") from None
         for outcome in outcomes:
-            if not self._agrees(outcome, *expected):
-                raise BundleError(f"{self} answers its example {outcome.prediction!r}, expected {expected[0]!r}")
-
-    def _agrees(self, outcome: Outcome, prediction: str, probabilities: dict[str, float] | None) -> bool:
-        if not self._classes:
-            return math.isclose(float(outcome.prediction), float(prediction), rel_tol=PROBE_TOLERANCE)
-        found = outcome.probabilities or {}
-        return str(outcome.prediction) == prediction and all(
-            math.isclose(found.get(name, math.nan), p, abs_tol=PROBE_TOLERANCE)
-            for name, p in (probabilities or {}).items()
-        )
+            if not self.bundle.expects(outcome.prediction, outcome.probabilities, PROBE_TOLERANCE):
+                expected = str(self.bundle.expected.prediction)
+                raise BundleError(f"{self} answers its example {outcome.prediction!r}, expected {expected!r}")
 
     def __str__(self) -> str:
         return f"{self.name} version {self.version}"

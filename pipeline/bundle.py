@@ -4,6 +4,8 @@
 """
 
 import hashlib
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -14,6 +16,10 @@ from pipeline.use_case import Column, Task
 
 BUNDLE_FILE = "bundle.json"
 MODEL_FILE = "model.onnx"
+
+# Share of held-out rows on which the exported model may differ from scikit-learn's: a value that sits on a tree's
+# threshold in the last bit of a float32.
+MAX_LABEL_FLIPS = 0.001
 
 
 class BundleError(PipelineError):
@@ -173,6 +179,24 @@ class Bundle(_Frozen):
                 if numeric and not types[name]:
                     raise ValueError(f"encoding takes column {name!r} as a number, which it is not")
         return self
+
+    def expects(self, prediction: Any, probabilities: Mapping[str, float] | None, tolerance: float) -> bool:
+        """Whether an answer to the input example is the recorded one.
+
+        Parameters
+        ----------
+        prediction, probabilities : the answer, as the model or the inference API gives it.
+        tolerance : of a regression's value, relative to it; of a probability, absolute.
+        """
+        recorded = self.expected
+        if self.task == "regression":
+            is_number = isinstance(prediction, int | float)
+            return is_number and math.isclose(prediction, float(recorded.prediction), rel_tol=tolerance)
+        found = probabilities or {}
+        return str(prediction) == str(recorded.prediction) and all(
+            math.isclose(found.get(name, math.nan), value, abs_tol=tolerance)
+            for name, value in (recorded.probabilities or {}).items()
+        )
 
 
 def save_bundle(bundle: Bundle, folder: Path, model: bytes) -> Bundle:

@@ -12,7 +12,16 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict
 from sklearn.base import BaseEstimator, is_classifier
 
-from pipeline.bundle import MODEL_FILE, Bundle, BundleColumn, Expected, Statistics, load_bundle, save_bundle
+from pipeline.bundle import (
+    MAX_LABEL_FLIPS,
+    MODEL_FILE,
+    Bundle,
+    BundleColumn,
+    Expected,
+    Statistics,
+    load_bundle,
+    save_bundle,
+)
 from pipeline.encoding import FeatureEncoder
 from pipeline.onnx_model import INPUT_NAME, to_onnx_model
 from pipeline.preprocessing import encoding_slots, unwrap
@@ -22,8 +31,6 @@ from pipeline.use_case import Column, UseCase
 TIE = 1e-5
 # A regression's row differs when it is off by more than this share of its value.
 RELATIVE_LIMIT = 1e-3
-# Share of rows that may differ: a value that sits on a tree's threshold in the last bit of a float32.
-FLIP_LIMIT = 1e-3
 
 
 class ParityReport(BaseModel):
@@ -46,7 +53,7 @@ class ParityReport(BaseModel):
     @property
     def passed(self) -> bool:
         """Whether the exported model may stand for the judged one; a failure blocks promotion."""
-        return self.label_flips <= FLIP_LIMIT * self.rows and math.isfinite(self.max_difference)
+        return self.label_flips <= MAX_LABEL_FLIPS * self.rows and math.isfinite(self.max_difference)
 
 
 class ServedModel:

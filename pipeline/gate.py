@@ -7,10 +7,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.bootstrap import metric_value, resampled_metrics
+from pipeline.bundle import MAX_LABEL_FLIPS
 from pipeline.use_case import UseCase
-
-# Of the held-out rows, the largest share whose label may differ between scikit-learn and the exported model.
-MAX_LABEL_FLIPS = 0.001
 
 
 class _Frozen(BaseModel):

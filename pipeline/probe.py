@@ -1,6 +1,5 @@
 """After a promotion: does the inference API serve the new champion, and does it answer as the model should?"""
 
-import math
 import tempfile
 import time
 from pathlib import Path
@@ -97,22 +96,13 @@ def _ask(url: str, bundle: Bundle, version: int) -> dict[str, Any] | str:
 
 def _difference(answer: dict[str, Any], bundle: Bundle) -> str:
     """How an answer differs from the one recorded with the model; empty when it does not."""
-    expected, found = bundle.expected, answer.get("prediction")
-    if bundle.task == "regression":
-        same = isinstance(found, int | float) and math.isclose(found, float(expected.prediction), rel_tol=TOLERANCE)
-    else:
-        same = str(found) == str(expected.prediction)
-    if not same:
-        return f"the inference API answers the input example with {found!r}, the model says {expected.prediction!r}"
-    probabilities = answer.get("probabilities") or {}
-    if all(
-        math.isclose(probabilities.get(name, math.nan), value, abs_tol=TOLERANCE)
-        for name, value in (expected.probabilities or {}).items()
-    ):
+    found, probabilities = answer.get("prediction"), answer.get("probabilities")
+    if bundle.expects(found, probabilities, TOLERANCE):
         return ""
+    expected = bundle.expected
     return (
-        f"the inference API answers the input example with the probabilities {probabilities}, the model says "
-        f"{expected.probabilities}"
+        f"the inference API answers the input example with {found!r}, the model says {expected.prediction!r}; "
+        f"the probabilities are {probabilities}, the model's {expected.probabilities}"
     )
 
 
