@@ -38,8 +38,8 @@ from external_data_api.datasets import open_dataset
 from inference_api.model_cache import ModelCache, ServedRecord
 from pipeline.bundle import bundle_digest, load_bundle
 from pipeline.export import export_bundle
+from pipeline.model_version import VersionInfo
 from pipeline.preprocessing import build_pipeline
-from pipeline.registry import VersionInfo
 from pipeline.settings import ExternalDataApiSettings, PipelineSettings
 from pipeline.use_case import UseCase, find_use_case
 from pipeline.warehouse import open_warehouse

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.bundle import BundleError, bundle_digest
-from pipeline.registry import VersionInfo
+from pipeline.model_version import VersionInfo
 
 logger = logging.getLogger(__name__)
 

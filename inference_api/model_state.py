@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 
 from inference_api.predictor import Predictor
-from pipeline.registry import VersionInfo
+from pipeline.model_version import VersionInfo
 
 LONGEST_PAUSE_SECONDS = 60.0
 _CREDENTIALS = re.compile(r"(?<=://)[^\s/]*@")

@@ -22,7 +22,7 @@ from inference_api.model_cache import ModelCache, ServedRecord
 from inference_api.model_state import Attempts, Failures, ModelState, problem_of
 from inference_api.predictor import Predictor
 from pipeline.errors import PipelineError
-from pipeline.registry import VersionInfo
+from pipeline.model_version import VersionInfo
 
 logger = logging.getLogger(__name__)
 

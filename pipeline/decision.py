@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
-from pipeline.registry import PROMOTION_TAG, VersionInfo
+from pipeline.model_version import PROMOTION_TAG, VersionInfo
 from pipeline.use_case import UseCase
 
 

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import RegistryError, WarehouseError
 from pipeline.gate import PromotionDecision
-from pipeline.registry import PROMOTION_TAG, Registry
+from pipeline.model_version import PROMOTION_TAG
+from pipeline.registry import Registry
 from pipeline.use_case import UseCase
 
 if TYPE_CHECKING:

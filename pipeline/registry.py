@@ -12,52 +12,22 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from pipeline.bundle import bundle_digest
 from pipeline.errors import RegistryError, without_password
 from pipeline.mlflow_client import Tolerate, explained, global_tracking_uri, open_client
+from pipeline.model_version import CHAMPION, VersionInfo, read_version
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-CHAMPION = "champion"
 CHALLENGER = "challenger"
 PRODUCTION = "Production"
 ARCHIVED = "Archived"
 BUNDLE_FOLDER = "serving"
-# Tag of a version that was judged: what was done about it.
-PROMOTION_TAG = "promotion"
-
-
-class VersionInfo(BaseModel):
-    """One registered version of a model."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    version: int
-    run_id: str
-    aliases: list[str] = Field(default_factory=list)
-    stage: str = "None"
-    tags: dict[str, str] = Field(default_factory=dict)
-    metrics: dict[str, float] = Field(default_factory=dict)
-    created_at: datetime
-
-    @property
-    def is_champion(self) -> bool:
-        return CHAMPION in self.aliases
-
-    @property
-    def previous_champion(self) -> int | None:
-        """The version that was champion when this one took over; a roll back returns to it."""
-        value = self.tags.get("previous_champion", "")
-        return int(value) if value.isdecimal() else None
 
 
 class Registry:
@@ -101,7 +71,7 @@ class Registry:
             # case here.
             quote = '"' if "'" in name else "'"
             found = [] if quote in name else self._client.search_model_versions(f"name={quote}{name}{quote}")
-        versions = [_version_info(version, aliases) for version in found]
+        versions = [read_version(version, aliases) for version in found]
         return sorted(versions, key=lambda version: version.version, reverse=True)
 
     def champion(self, name: str) -> VersionInfo | None:
@@ -110,7 +80,7 @@ class Registry:
         absent = Tolerate("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
         with explained(self.tracking_uri, f"find the champion of {name}"), absent:
             version = self._client.get_model_version_by_alias(name, CHAMPION)
-            return _version_info(version, dict.fromkeys(version.aliases, int(version.version)))
+            return read_version(version, dict.fromkeys(version.aliases, int(version.version)))
         return None
 
     def resolve(self, name: str, reference: int | str) -> VersionInfo:
@@ -205,7 +175,7 @@ class Registry:
                     created = self._client.create_model_version(
                         name, model_uri, run_id, all_tags, await_creation_for=0, model_id=model_id
                     )
-                version = _version_info(created, {})
+                version = read_version(created, {})
             if not version.is_champion:
                 self._client.set_registered_model_alias(name, CHALLENGER, str(version.version))
         return self.resolve(name, version.version)
@@ -291,28 +261,3 @@ class Registry:
 
     def _known_models(self) -> str:
         return "registered: " + (", ".join(self.models()) or "none yet (train one with `mlops train`)")
-
-
-def _version_info(version: Any, aliases: Mapping[str, int]) -> VersionInfo:
-    number = int(version.version)
-    tags = {key: value for key, value in version.tags.items() if key != "metrics"}
-    return VersionInfo(
-        name=version.name,
-        version=number,
-        run_id=version.run_id,
-        aliases=sorted(alias for alias, target in aliases.items() if target == number),
-        stage=version.current_stage,
-        tags=tags,
-        metrics=_metrics(version.tags.get("metrics", "{}")),
-        created_at=datetime.fromtimestamp(version.creation_timestamp / 1000, UTC),
-    )
-
-
-def _metrics(text: str) -> dict[str, float]:
-    """Metrics in a version's tag; none when it is not this product's, which anyone may write in MLflow."""
-    try:
-        values = json.loads(text)
-    except ValueError:
-        return {}
-    pairs = values.items() if isinstance(values, dict) else ()
-    return {name: float(value) for name, value in pairs if isinstance(value, int | float)}

@@ -19,8 +19,9 @@ from pipeline import promotion
 from pipeline.decision import TrainingDecision, decide_training
 from pipeline.errors import RegistryError
 from pipeline.gate import PromotionDecision, decide_promotion
+from pipeline.model_version import VersionInfo
 from pipeline.probe import verify_serving
-from pipeline.registry import Registry, VersionInfo
+from pipeline.registry import Registry
 from pipeline.use_case import UseCase
 
 if TYPE_CHECKING:

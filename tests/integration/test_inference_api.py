@@ -20,7 +20,8 @@ import requests
 from mlflow import MlflowClient
 
 from pipeline.bundle import MODEL_FILE, bundle_digest, load_bundle
-from pipeline.registry import Registry, VersionInfo
+from pipeline.model_version import VersionInfo
+from pipeline.registry import Registry
 from pipeline.settings import PipelineSettings
 from pipeline.use_case import UseCase
 from pipeline.warehouse import Warehouse, open_warehouse

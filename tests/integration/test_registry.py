@@ -12,7 +12,8 @@ from mlflow import MlflowClient
 
 from pipeline.bundle import BUNDLE_FILE, MODEL_FILE, bundle_digest
 from pipeline.errors import RegistryError
-from pipeline.registry import Registry, VersionInfo
+from pipeline.model_version import VersionInfo
+from pipeline.registry import Registry
 
 NAME = "penguins"
 

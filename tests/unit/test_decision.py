@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from pipeline.decision import TrainingDecision, decide_training
-from pipeline.registry import VersionInfo
+from pipeline.model_version import VersionInfo
 from pipeline.use_case import UseCase
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)

@@ -14,7 +14,7 @@ from inference_api.app import create_app
 from inference_api.model_store import ModelStore
 from pipeline.bundle import bundle_digest
 from pipeline.errors import RegistryError
-from pipeline.registry import VersionInfo
+from pipeline.model_version import VersionInfo
 from pipeline.settings import InferenceApiSettings
 from pipeline.use_case import UseCase
 from tests.bundles import make_bundle

@@ -11,7 +11,7 @@ from inference_api.metrics import ServiceMetrics
 from inference_api.model_cache import ModelCache
 from inference_api.model_store import ModelStore
 from pipeline.errors import RegistryError
-from pipeline.registry import VersionInfo
+from pipeline.model_version import VersionInfo
 
 from .conftest import MemoryRegistry
 
