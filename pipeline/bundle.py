@@ -6,6 +6,7 @@
 import hashlib
 import math
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -108,13 +109,41 @@ class LookupSlot(_Frozen):
 Slot = Annotated[NumericSlot | MissingSlot | LinearSlot | OneHotSlot | LookupSlot, Field(discriminator="kind")]
 
 
+class Histogram(_Frozen):
+    """Share of the numbers in each bin: bin i holds those from ``edges[i - 1]`` up to, not including, ``edges[i]``.
+
+    The first and the last bin are open, so every number has one.
+    """
+
+    edges: list[float]
+    shares: list[float] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if len(self.shares) != len(self.edges) + 1:
+            raise ValueError(
+                f"{len(self.edges)} edges make {len(self.edges) + 1} bins, found {len(self.shares)} shares"
+            )
+        if any(low >= high for low, high in pairwise(self.edges)):
+            raise ValueError("the edges of a histogram must rise")
+        return self
+
+
 class Statistics(_Frozen):
-    """What the training rows hold in one column: limits and median of numbers, or the share of each value."""
+    """What some rows hold in one column: limits, median and histogram of numbers, or the share of each value.
+
+    Parameters
+    ----------
+    histogram, frequencies : shares of the values that are present, for comparing other rows with these.
+    missing_share : share of the rows without a value.
+    """
 
     minimum: float | None = None
     maximum: float | None = None
     median: float | None = None
+    histogram: Histogram | None = None
     frequencies: dict[str, float] | None = None
+    missing_share: float = 0.0
 
 
 class BundleColumn(Column):
@@ -124,7 +153,7 @@ class BundleColumn(Column):
 
 
 class Expected(_Frozen):
-    """What the model answers to the bundle's input example: the probe that a served model must pass."""
+    """What ``model.onnx`` answers to the bundle's input example: the probe that a served model must pass."""
 
     prediction: str | float
     probabilities: dict[str, float] | None = None
@@ -137,6 +166,9 @@ class Bundle(_Frozen):
     ----------
     classes : values of a classification in the order of the model's probabilities; empty for a regression.
     labels : full name of each class.
+    target_unit : of the target, as in the use case.
+    target_statistics : of the target in the training rows.
+    prediction_statistics : of the exported model's answers to the held-out rows.
     columns : the features, in the order of the use case.
     encoding : what the model's input row is made of, in order.
     target_transform : ``"expm1"`` when the model predicts ``log1p`` of the target.
@@ -148,6 +180,9 @@ class Bundle(_Frozen):
     task: Task
     title: str
     target: str
+    target_unit: str | None = None
+    target_statistics: Statistics | None = None
+    prediction_statistics: Statistics | None = None
     classes: list[str] = Field(default_factory=list)
     labels: dict[str, str] = Field(default_factory=dict)
     columns: list[BundleColumn] = Field(min_length=1)

@@ -1,10 +1,10 @@
 """The serving bundle of a model: ONNX, the description of its input row, and proof that both agree with the model."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import onnxruntime as ort
@@ -18,10 +18,11 @@ from pipeline.bundle import (
     Bundle,
     BundleColumn,
     Expected,
-    Statistics,
+    Slot,
     load_bundle,
     save_bundle,
 )
+from pipeline.column_statistics import column_statistics
 from pipeline.encoding import FeatureEncoder
 from pipeline.onnx_model import INPUT_NAME, to_onnx_model
 from pipeline.preprocessing import encoding_slots, unwrap
@@ -56,7 +57,43 @@ class ParityReport(BaseModel):
         return self.label_flips <= MAX_LABEL_FLIPS * self.rows and math.isfinite(self.max_difference)
 
 
-class ServedModel:
+class Scorer:
+    """Encoding and ONNX model as serving runs them, on frames of model-facing columns.
+
+    Parameters
+    ----------
+    onnx : path of ``model.onnx``, or its content.
+    classes : values in the order of the model's probabilities; empty for a regression.
+    target_transform : as in the bundle.
+    """
+
+    def __init__(
+        self, slots: Sequence[Slot], onnx: Path | bytes, classes: Sequence[str], target_transform: str | None
+    ) -> None:
+        self._encoder = FeatureEncoder(slots)
+        self._classes = np.array(classes, dtype=object)
+        self._expm1 = target_transform == "expm1"
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = 1
+        self._session = ort.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
+        self._output = "probabilities" if len(classes) else "prediction"
+
+    def scores(self, frame: pd.DataFrame) -> np.ndarray:
+        """Probabilities [N, classes] of a classification, else predictions [N] in the target's own unit."""
+        rows = self._encoder.encode_columns({name: frame[name].to_numpy() for name in self._encoder.columns})
+        scores: np.ndarray = self._session.run([self._output], {INPUT_NAME: rows})[0]
+        if self._classes.size:
+            return scores
+        values = scores.ravel().astype(np.float64)
+        return np.expm1(values) if self._expm1 else values
+
+    def predict(self, frame: pd.DataFrame) -> np.ndarray:
+        """Predicted classes (strings) or values, one per row."""
+        scores = self.scores(frame)
+        return self._classes[scores.argmax(axis=1)] if self._classes.size else scores
+
+
+class ServedModel(Scorer):
     """A bundle as serving runs it: encode, then ONNX. Used to check it and to compare versions.
 
     Parameters
@@ -66,25 +103,8 @@ class ServedModel:
 
     def __init__(self, folder: Path) -> None:
         self.bundle = load_bundle(folder)
-        self._encoder = FeatureEncoder(self.bundle.encoding)
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = 1
-        self._session = ort.InferenceSession(folder / MODEL_FILE, options, providers=["CPUExecutionProvider"])
-        self._output = "probabilities" if self.bundle.classes else "prediction"
-
-    def scores(self, frame: pd.DataFrame) -> np.ndarray:
-        """Probabilities [N, classes] of a classification, else predictions [N] in the target's own unit."""
-        rows = self._encoder.encode_columns({name: frame[name].to_numpy() for name in self._encoder.columns})
-        scores: np.ndarray = self._session.run([self._output], {INPUT_NAME: rows})[0]
-        if self.bundle.classes:
-            return scores
-        values = scores.ravel().astype(np.float64)
-        return np.expm1(values) if self.bundle.target_transform == "expm1" else values
-
-    def predict(self, frame: pd.DataFrame) -> np.ndarray:
-        """Predicted classes (strings) or values, one per row of a frame of model-facing columns."""
-        scores = self.scores(frame)
-        return np.array(self.bundle.classes, dtype=object)[scores.argmax(axis=1)] if self.bundle.classes else scores
+        transform = self.bundle.target_transform
+        super().__init__(self.bundle.encoding, folder / MODEL_FILE, self.bundle.classes, transform)
 
 
 def export_bundle(
@@ -106,32 +126,39 @@ def export_bundle(
     Parameters
     ----------
     model : a fitted model of `pipeline.preprocessing.build_pipeline`.
-    train : rows of which the bundle states limits, medians and frequencies, and its input example.
+    train : rows of which the bundle states limits, medians and distributions, and its input example.
+    holdout : rows on which the exported model is compared with `model`; the bundle states what it answers to them.
     folder : made if absent.
     metrics, dataset_digest, run_id, created_at : what the bundle says about its origin.
     """
     pipeline = unwrap(model)
     slots = encoding_slots(use_case, pipeline[:-1])
     classes = [str(value) for value in pipeline.classes_] if is_classifier(pipeline) else []
-    example = _typical_row(use_case, train)
+    transform: Literal["expm1"] | None = "expm1" if use_case.training.log_target else None
+    onnx = to_onnx_model(pipeline[-1], sum(slot.width for slot in slots))
+    scorer = Scorer(slots, onnx, classes, transform)
+    example, numeric = _typical_row(use_case, train), use_case.target.is_numeric
     bundle = Bundle(
         use_case=use_case.name,
         task=use_case.task,
         title=use_case.title,
         target=use_case.target.name,
+        target_unit=use_case.target.unit,
+        target_statistics=column_statistics(train[use_case.target.name], numeric),
+        prediction_statistics=column_statistics(pd.Series(scorer.predict(holdout)), numeric),
         classes=classes,
         labels={value: (use_case.target.categories or {}).get(value, value) for value in classes},
         columns=[_bundle_column(column, train[column.name]) for column in use_case.features],
         encoding=slots,
-        target_transform="expm1" if use_case.training.log_target else None,
+        target_transform=transform,
         input_example=_raw_record(use_case, example.iloc[0]),
-        expected=_expected(model, classes, example),
+        expected=_expected(scorer, classes, example),
         metrics=dict(metrics or {}),
         dataset_digest=dataset_digest,
         run_id=run_id,
         created_at=created_at,
     )
-    save_bundle(bundle, folder, to_onnx_model(pipeline[-1], bundle.width))
+    save_bundle(bundle, folder, onnx)
     return compare(model, ServedModel(folder), use_case, holdout)
 
 
@@ -157,18 +184,7 @@ def compare(model: BaseEstimator, served: ServedModel, use_case: UseCase, holdou
 
 
 def _bundle_column(column: Column, values: pd.Series) -> BundleColumn:
-    return BundleColumn(**column.model_dump(), statistics=_statistics(column, values))
-
-
-def _statistics(column: Column, values: pd.Series) -> Statistics:
-    present = values.dropna()
-    if column.is_numeric:
-        if present.empty:
-            return Statistics()
-        return Statistics(minimum=present.min(), maximum=present.max(), median=present.median())
-    # The form offers the most frequent values of an open list; all of a big one would bloat every answer.
-    shares = present.value_counts(normalize=True).head(200)
-    return Statistics(frequencies={str(value): round(float(share), 6) for value, share in shares.items()})
+    return BundleColumn(**column.model_dump(), statistics=column_statistics(values, column.is_numeric))
 
 
 def _typical_row(use_case: UseCase, train: pd.DataFrame) -> pd.DataFrame:
@@ -193,9 +209,9 @@ def _raw_value(column: Column, value: Any) -> Any:
     return float(value) if column.type == "number" else str(value)
 
 
-def _expected(model: BaseEstimator, classes: list[str], example: pd.DataFrame) -> Expected:
-    prediction = model.predict(example)[0]
+def _expected(scorer: Scorer, classes: list[str], example: pd.DataFrame) -> Expected:
+    """What the exported model answers, not scikit-learn: the probe checks serving, the parity report the export."""
+    scores, [prediction] = scorer.scores(example)[0], scorer.predict(example)
     if not classes:
         return Expected(prediction=float(prediction))
-    probabilities = zip(classes, model.predict_proba(example)[0].tolist(), strict=True)
-    return Expected(prediction=str(prediction), probabilities=dict(probabilities))
+    return Expected(prediction=prediction, probabilities=dict(zip(classes, scores.tolist(), strict=True)))

@@ -123,6 +123,17 @@ def test_input_example_is_a_raw_row_that_gives_the_expected_prediction(house_pri
     assert math.expm1(output.item()) == pytest.approx(expected, rel=1e-4)
 
 
+def test_the_expected_answer_is_what_the_exported_model_gives(penguins: UseCase, tmp_path: Path) -> None:
+    """A converter may differ by more than serving does: that is for the parity report to judge, not for the probe."""
+    train, holdout = split_frames(penguins, penguin_rows())
+    model = fit(penguins, Candidate("lightgbm", {"n_estimators": 20}), train)
+    export_bundle(model, penguins, train, holdout, tmp_path)
+    bundle = load_bundle(tmp_path)
+    rows = FeatureEncoder(bundle.encoding).encode_record(bundle.input_example)
+    [[scores]] = ort.InferenceSession(tmp_path / "model.onnx").run(["probabilities"], {"features": rows})
+    assert bundle.expected.probabilities == dict(zip(bundle.classes, scores.tolist(), strict=True))
+
+
 def test_empty_column_has_no_statistics(penguins: UseCase, tmp_path: Path) -> None:
     train, holdout = split_frames(penguins, penguin_rows())
     for frame in (train, holdout):
