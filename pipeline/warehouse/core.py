@@ -148,11 +148,15 @@ class Warehouse:
         Parameters
         ----------
         predictions : each with ``request_id``, ``use_case``, ``model_version``, ``features`` (JSON-able),
-            ``prediction`` (JSON-able) and optionally ``at`` (aware datetime, by default now).
+            ``prediction`` (JSON-able) and optionally ``at`` (aware datetime, by default now) and ``record_index``
+            (the record's place in its request, by default 0).
         """
         if predictions:
             now = datetime.now(UTC)
-            values = [{**prediction, "at": prediction.get("at") or now} for prediction in predictions]
+            values = [
+                {**prediction, "at": prediction.get("at") or now, "record_index": prediction.get("record_index", 0)}
+                for prediction in predictions
+            ]
             self._write(lambda connection: connection.execute(insert(tables.predictions), values))
 
     def predictions(self, use_case: str, limit: int = 1000) -> list[dict[str, Any]]:

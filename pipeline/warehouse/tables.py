@@ -20,6 +20,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -29,7 +30,7 @@ from pipeline.use_case import Column as UseCaseColumn
 from pipeline.use_case import UseCase
 
 # The newest revision in pipeline/migrations; named here so that a service without Alembic can check it.
-SCHEMA_REVISION = "0001"
+SCHEMA_REVISION = "0002"
 VERSION_TABLE = "warehouse_version"
 ROW_COLUMNS = ("row_id", "row_hash", "ledger_id", "row_index")
 
@@ -167,7 +168,36 @@ predictions = Table(
     Column("features", JsonText, nullable=False),
     Column("prediction", JsonText, nullable=False),
     Column("at", UtcDateTime, nullable=False),
+    # The record's place in its request; last, as MySQL adds a column there without writing the table anew.
+    Column("record_index", Integer, nullable=False, server_default=text("0")),
     Index("ix_predictions_use_case_at", "use_case", "at"),
+    Index("ix_predictions_use_case_request", "use_case", "request_id"),
+    # Without it the newest predictions of a version that answers little are looked for among those of all others.
+    Index("ix_predictions_use_case_version_at", "use_case", "model_version", "at"),
+    **TABLE_OPTIONS,
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("id", big_id(), primary_key=True, autoincrement=True),
+    Column("use_case", String(48), nullable=False),
+    Column("request_id", String(64), nullable=False),
+    Column("record_index", Integer, nullable=False),
+    Column("outcome", JsonText, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    UniqueConstraint("use_case", "request_id", "record_index", name="uq_feedback_record"),
+    Index("ix_feedback_use_case_at", "use_case", "at"),
+    **TABLE_OPTIONS,
+)
+
+collection_polls = Table(
+    "collection_polls",
+    metadata,
+    Column("use_case", String(48), primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("detail", Text, nullable=False),
     **TABLE_OPTIONS,
 )
 

@@ -15,8 +15,8 @@ from pipeline.errors import ConfigurationError, WarehouseError
 from pipeline.lake import Lake
 from pipeline.settings import PipelineSettings
 from pipeline.use_case import UseCase
-from pipeline.warehouse import PromotionRecord, Warehouse, open_warehouse
-from pipeline.warehouse.database import Database
+from pipeline.warehouse import PromotionRecord, Warehouse, open_warehouse, schema
+from pipeline.warehouse.database import Database, prepare_sqlite_file
 from pipeline.warehouse.tables import SCHEMA_REVISION, VERSION_TABLE, metadata
 from tests.integration.conftest import BACKENDS, administer
 from tests.integration.containers import Server
@@ -61,6 +61,49 @@ def test_a_migration_cut_off_at_any_statement_is_finished_by_the_next(warehouse:
 
     expected = {*metadata.tables, "rows_penguins", VERSION_TABLE}
     assert set(inspect(warehouse.database.engine).get_table_names()) >= expected
+
+
+def test_tables_of_the_first_revision_are_updated_with_their_rows(warehouse: Warehouse, penguins: UseCase) -> None:
+    _first_revision(warehouse, rows=3)
+    with pytest.raises(WarehouseError, match="is at revision 0001, older than 0002: run `mlops init`"):
+        warehouse.row_count(penguins)
+
+    warehouse.migrate([penguins])
+
+    assert [row["request_id"] for row in warehouse.predictions("penguins")] == ["2", "1", "0"]
+    assert {row["record_index"] for row in warehouse.predictions("penguins")} == {0}
+    found = {index["name"] for index in inspect(warehouse.database.engine).get_indexes("predictions")}
+    assert found >= {"ix_predictions_use_case_request", "ix_predictions_use_case_version_at"}
+
+
+def test_an_update_of_tables_cut_off_at_any_statement_is_finished_by_the_next(
+    warehouse: Warehouse, penguins: UseCase
+) -> None:
+    _first_revision(warehouse, rows=1)
+    for crash_at in range(1, 300, 5):
+        steps = Steps(crash_at)
+        with process(), dying(warehouse, steps):
+            warehouse.migrate([penguins])
+            break
+    else:
+        pytest.fail("the migration never got to its end")
+
+    assert len(warehouse.predictions("penguins")) == 1
+    assert set(inspect(warehouse.database.engine).get_table_names()) >= set(metadata.tables)
+
+
+def _first_revision(warehouse: Warehouse, rows: int) -> None:
+    """Make the tables of revision 0001, with logged predictions in them."""
+    if not warehouse.database.is_mysql:
+        prepare_sqlite_file(warehouse.database.url)
+    with warehouse.database.engine.connect() as connection:
+        schema._upgrade(connection, "0001")
+        for number in range(rows):
+            connection.exec_driver_sql(
+                "INSERT INTO predictions (request_id, use_case, model_version, features, prediction, at) "
+                f"VALUES ('{number}', 'penguins', 1, '{{}}', '1', '2026-01-01 00:00:0{number}')"
+            )
+        connection.commit()
 
 
 def test_several_migrations_at_once(settings: PipelineSettings, penguins: UseCase, house_prices: UseCase) -> None:
@@ -155,6 +198,7 @@ def test_decisions_and_predictions_are_kept(warehouse: Warehouse) -> None:
             "model_version": 3,
             "features": {"island": "Dream", "body_mass_g": None},
             "prediction": prediction,
+            "record_index": number,
             "at": datetime(2026, 1, 1, number, tzinfo=UTC),
         }
         for number, prediction in enumerate(["Adelie", 5, 1.25])
