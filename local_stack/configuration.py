@@ -91,8 +91,17 @@ class Configuration:
     def environment(self) -> dict[str, str]:
         """Environment of every service."""
         chosen = dict(os.environ) | dict(self.settings)
-        kept = {name: value for name, value in chosen.items() if name not in DROPPED}
-        return kept | self._product() | self._mlflow() | self._airflow()
+        kept = {
+            name: value
+            for name, value in chosen.items()
+            if name not in DROPPED and (value or not name.endswith("_PUBLIC_URL"))
+        }
+        return self._links() | kept | self._product() | self._mlflow() | self._airflow()
+
+    def _links(self) -> dict[str, str]:
+        """Where a person opens the services, unless the caller says otherwise."""
+        services = {"INFERENCE_API": "inference-api", "AIRFLOW": "airflow", "MLFLOW": "mlflow"}
+        return {f"{variable}_PUBLIC_URL": self.url(service) for variable, service in services.items()}
 
     def _product(self) -> dict[str, str]:
         return {

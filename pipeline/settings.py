@@ -154,6 +154,12 @@ class UiSettings(ServiceSettings):
 
     inference_api_url: str = "http://localhost:8989"
     ui_timeout_seconds: float = Field(default=10, gt=0)
+    inference_api_public_url: str | None = Field(
+        default=None, description="where people reach the API, for the commands the pages show; its own URL without it"
+    )
+    airflow_public_url: str | None = Field(default=None, description="where people open Airflow; no link without it")
+    mlflow_public_url: str | None = Field(default=None, description="where people open MLflow; no link without it")
+    grafana_public_url: str | None = Field(default=None, description="where people open Grafana; no link without it")
 
 
 SettingsType = TypeVar("SettingsType", bound=ServiceSettings)

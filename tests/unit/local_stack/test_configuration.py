@@ -50,6 +50,16 @@ def test_addresses_of_containers_become_local_files_and_ports(tmp_path: Path, do
     assert "WAREHOUSE_PASSWORD" not in environment
 
 
+def test_links_lead_to_this_stack_unless_the_caller_knows_better(
+    tmp_path: Path, dotenv: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_PUBLIC_URL", "https://mlflow.example.org")
+    monkeypatch.setenv("AIRFLOW_PUBLIC_URL", "")
+    environment = configure(tmp_path, read_settings({}, dotenv)).environment()
+    assert environment["AIRFLOW_PUBLIC_URL"] == "http://localhost:8080"
+    assert environment["MLFLOW_PUBLIC_URL"] == "https://mlflow.example.org"
+
+
 def test_another_source_replaces_the_simulated_one(tmp_path: Path, dotenv: Path) -> None:
     configuration = configure(tmp_path, read_settings({"SOURCE_URL": "http://course:80"}, dotenv))
     assert configuration.environment()["SOURCE_URL"] == "http://course:80"
