@@ -1,20 +1,46 @@
 """The inference API over HTTP: what it answers as typed objects, what it cannot answer as one kind of error."""
 
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeVar
 from urllib.parse import quote
 
 import requests
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
-ProblemKind = Literal["unreachable", "timeout", "no_model", "unknown_model", "invalid", "busy", "failed", "unreadable"]
+from ui.answers import (
+    Answer,
+    ColumnPredictions,
+    History,
+    ModelDetails,
+    ModelList,
+    ModelSummary,
+    Prediction,
+    RollbackResult,
+    VersionDetails,
+)
+
+ProblemKind = Literal[
+    "unreachable",
+    "timeout",
+    "no_model",
+    "unknown_model",
+    "invalid",
+    "unauthorised",
+    "refused",
+    "busy",
+    "failed",
+    "unreadable",
+]
 
 # A host that is up accepts a connection at once; only the answer may need the whole time-out.
 CONNECT_TIMEOUT_SECONDS = 3.0
 
 _KIND_OF_STATUS: dict[int, ProblemKind] = {
     400: "invalid",
+    401: "unauthorised",
+    403: "unauthorised",
     404: "unknown_model",
+    409: "refused",
     413: "invalid",
     422: "invalid",
     429: "busy",
@@ -44,72 +70,7 @@ class ApiProblem(Exception):
         self.field_errors = field_errors
 
 
-class _Answer(BaseModel):
-    # The API may say more than this UI shows.
-    model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=())
-
-
-class ModelSummary(_Answer):
-    """One line of ``GET /models``."""
-
-    name: str
-    title: str
-    task: str | None = None
-    champion_version: int | None = None
-    status: str = ""
-    detail: str | None = None
-
-    @property
-    def ready(self) -> bool:
-        return self.champion_version is not None
-
-
-class ModelVersion(_Answer):
-    """One registered version of a model."""
-
-    version: int
-    aliases: list[str] = Field(default_factory=list)
-    stage: str | None = None
-    metrics: dict[str, float | None] = Field(default_factory=dict)
-    created_at: datetime | None = None
-
-    @property
-    def created(self) -> str:
-        """Day and minute, in UTC."""
-        return self.created_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M") if self.created_at else ""
-
-
-class ModelDetails(_Answer):
-    """``GET /models/{name}``; what only a loaded model can tell is missing before it is loaded."""
-
-    name: str
-    title: str
-    target: str | None = None
-    champion_version: int | None = None
-    detail: str | None = None
-    versions: list[ModelVersion] = Field(default_factory=list)
-    record_schema: dict[str, Any] | None = Field(default=None, alias="schema")
-    input_example: dict[str, Any] | None = None
-    metrics: dict[str, float | None] = Field(default_factory=dict)
-    labels: dict[str, str] = Field(default_factory=dict)
-
-
-class Prediction(_Answer):
-    """``POST /models/{name}/predict`` of one record."""
-
-    prediction: int | float | str
-    label: str | None = None
-    probabilities: dict[str, float] | None = None
-    model_name: str
-    model_version: int
-    request_id: str = ""
-
-
-class _ModelList(_Answer):
-    models: list[ModelSummary]
-
-
-AnswerType = TypeVar("AnswerType", bound=_Answer)
+AnswerType = TypeVar("AnswerType", bound=Answer)
 
 
 class ApiClient:
@@ -127,24 +88,59 @@ class ApiClient:
 
     def models(self) -> list[ModelSummary]:
         """What the API serves or will serve."""
-        return self._ask(_ModelList, "GET", "/models").models
+        return self._ask(ModelList, "GET", "/models").models
 
-    def model(self, name: str) -> ModelDetails:
-        """Versions, metrics and the schema of one record."""
-        return self._ask(ModelDetails, "GET", f"/models/{quote(name, safe='')}")
+    def model(self, name: str, version: int | None = None) -> ModelDetails:
+        """Versions, metrics and the schema of one record; of the champion unless a version is named."""
+        return self._ask(ModelDetails, "GET", _path(name), params=_asked(version))
 
-    def predict(self, name: str, record: dict[str, Any]) -> Prediction:
-        """Predict one record."""
-        return self._ask(Prediction, "POST", f"/models/{quote(name, safe='')}/predict", record)
+    def predict(
+        self, name: str, record: dict[str, Any], version: int | None = None, *, explain: bool = False
+    ) -> Prediction:
+        """Predict one record; with `explain` also what pushed the prediction, where the API can say it."""
+        params = {**_asked(version), **({"explain": "true"} if explain else {})}
+        return self._ask(Prediction, "POST", _path(name) + "/predict", record, params=params)
 
-    def _ask(self, answer: type[AnswerType], method: str, path: str, body: Any = None) -> AnswerType:
+    def predict_columns(
+        self, name: str, columns: Mapping[str, Sequence[Any]], version: int | None = None
+    ) -> ColumnPredictions:
+        """Predict many records, given and answered as columns in the same order."""
+        body = {"columns": columns}
+        return self._ask(ColumnPredictions, "POST", _path(name) + "/predict", body, params=_asked(version))
+
+    def version(self, name: str, version: int) -> VersionDetails:
+        """Everything that is known of one version: its evaluation, its card, what was decided about it."""
+        return self._ask(VersionDetails, "GET", f"{_path(name)}/versions/{version}")
+
+    def history(self, name: str) -> History:
+        """Promotions and training decisions, newest first."""
+        return self._ask(History, "GET", _path(name) + "/history")
+
+    def roll_back(self, name: str, version: int, reason: str, api_key: str) -> RollbackResult:
+        """Make a version the champion; needs the API's key."""
+        body = {"to": version, "reason": reason}
+        # A key with a letter beyond Latin-1 cannot be a header's value; the API compares UTF-8 bytes.
+        headers = {"X-API-Key": api_key.encode()}
+        return self._ask(RollbackResult, "POST", _path(name) + "/rollback", body, headers=headers)
+
+    def _ask(
+        self,
+        answer: type[AnswerType],
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str | bytes] | None = None,
+    ) -> AnswerType:
         try:
             response = requests.request(
                 method,
                 self.base_url + path,
+                params=params,
                 json=body,
                 timeout=(min(CONNECT_TIMEOUT_SECONDS, self.timeout), self.timeout),
-                headers={"Accept": "application/json"},
+                headers={"Accept": "application/json", **(headers or {})},
             )
         except requests.exceptions.ConnectTimeout as error:
             raise ApiProblem("unreachable") from error
@@ -159,6 +155,14 @@ class ApiClient:
             return answer.model_validate_json(response.content)
         except ValidationError as error:
             raise ApiProblem("unreadable", status=response.status_code) from error
+
+
+def _path(name: str) -> str:
+    return f"/models/{quote(name, safe='')}"
+
+
+def _asked(version: int | None) -> dict[str, str]:
+    return {} if version is None else {"version": str(version)}
 
 
 def _problem(response: requests.Response) -> ApiProblem:

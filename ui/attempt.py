@@ -7,7 +7,8 @@ from typing import Any
 
 import streamlit as st
 
-from ui.api_client import ApiClient, ApiProblem, Prediction
+from ui.answers import Prediction
+from ui.api_client import ApiClient, ApiProblem
 from ui.forms import FieldProblem, build_record, problems_from_api, validate
 from ui.schema import FormField
 

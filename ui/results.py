@@ -7,7 +7,7 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from ui.api_client import ModelDetails, Prediction
+from ui.answers import ModelDetails, Prediction
 from ui.i18n import Translator, escape
 
 # Beyond so many bars nobody reads a chart; the table has them all.

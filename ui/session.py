@@ -3,7 +3,8 @@
 import streamlit as st
 
 from pipeline.settings import UiSettings, load_settings
-from ui.api_client import ApiClient, ModelDetails, ModelSummary
+from ui.answers import ModelDetails, ModelSummary
+from ui.api_client import ApiClient
 from ui.i18n import LANGUAGES, Translator, language_of_locale
 
 LANGUAGE_KEY = "lang"

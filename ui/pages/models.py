@@ -3,7 +3,8 @@
 import pandas as pd
 import streamlit as st
 
-from ui.api_client import ApiProblem, ModelDetails, ModelSummary
+from ui.answers import ModelDetails, ModelSummary
+from ui.api_client import ApiProblem
 from ui.i18n import Translator, escape
 from ui.messages import show_problem
 from ui.metrics import main_metrics, rounded, shown_metric

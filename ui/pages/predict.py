@@ -7,7 +7,8 @@ from typing import Any
 import streamlit as st
 
 from pipeline.settings import UiSettings, load_settings
-from ui.api_client import ApiProblem, ModelDetails, ModelSummary
+from ui.answers import ModelDetails, ModelSummary
+from ui.api_client import ApiProblem
 from ui.attempt import Attempt, ask, forget_attempt, keep_attempt, last_attempt, submit
 from ui.forms import example_values, explain
 from ui.i18n import Translator, escape

@@ -41,6 +41,14 @@ COMMON: Mapping[str, tuple[str, str]] = {
         "The API did not accept the request. Correct what it says below and try again.",
         "La API no aceptó la petición. Corrige lo que indica abajo e inténtalo de nuevo.",
     ),
+    "problem.unauthorised": (
+        "The API key is wrong. Enter the value of the setting API_KEY of the inference API.",
+        "La clave de la API es incorrecta. Escribe el valor de la configuración API_KEY de la API de inferencia.",
+    ),
+    "problem.refused": (
+        "The API could not do this, and nothing was changed.",
+        "La API no pudo hacerlo y nada cambió.",
+    ),
     "problem.busy": (
         "The inference API has too many requests at the moment. Wait a few seconds and retry.",
         "La API de inferencia tiene demasiadas peticiones en este momento. Espera unos segundos y reintenta.",

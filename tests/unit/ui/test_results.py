@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.browser.fake_inference_api import ANSWERS
-from ui.api_client import Prediction
+from ui.answers import Prediction
 from ui.results import headline, percent, ranked_probabilities
 
 
