@@ -20,6 +20,7 @@ from inference_api.errors import Refusal
 from inference_api.metrics import ServiceMetrics
 from inference_api.model_cache import ModelCache, ServedRecord
 from inference_api.model_state import Attempts, Failures, ModelState, problem_of
+from inference_api.onnx_predictor import OnnxPredictor
 from inference_api.predictor import Predictor
 from pipeline.errors import PipelineError
 from pipeline.model_version import VersionInfo
@@ -160,7 +161,7 @@ class ModelStore:
             champion = record.champion
             with self._refreshing:
                 try:
-                    predictor = Predictor(champion.name, champion.version, folder)
+                    predictor = OnnxPredictor(champion.name, champion.version, folder)
                 except Exception as error:
                     self._log_failure(champion, error)
                     continue
@@ -190,7 +191,7 @@ class ModelStore:
         """Load the champion; on failure the state keeps its predictor and says why."""
         try:
             folder, digest = self._cache.fetch(registry, champion)
-            predictor = Predictor(champion.name, champion.version, folder)
+            predictor = OnnxPredictor(champion.name, champion.version, folder)
         except Exception as error:
             self._log_failure(champion, error)
             attempts.failures.add(self._poll_seconds)

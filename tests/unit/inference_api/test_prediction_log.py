@@ -10,6 +10,7 @@ from sqlalchemy.exc import DataError, OperationalError, StatementError
 
 from inference_api import prediction_log
 from inference_api.metrics import ServiceMetrics
+from inference_api.onnx_predictor import OnnxPredictor
 from inference_api.prediction_log import PredictionLog, Writer
 from inference_api.predictor import Predictor
 from pipeline.errors import WarehouseError
@@ -22,7 +23,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def predictor(bundles: dict[str, Path]) -> Predictor:
-    return Predictor("house_prices", 7, bundles["house_prices"])
+    return OnnxPredictor("house_prices", 7, bundles["house_prices"])
 
 
 def add(log: PredictionLog, predictor: Predictor, count: int, request_id: str = "id-1") -> None:

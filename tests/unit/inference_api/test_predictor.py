@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from inference_api.errors import Refusal
-from inference_api.predictor import CHUNK_ROWS, Predictor
+from inference_api.onnx_predictor import OnnxPredictor
+from inference_api.predictor import CHUNK_ROWS
 from pipeline.bundle import BundleError
 
 
@@ -24,7 +25,7 @@ def change(folder: Path, tmp_path: Path, **changes: Any) -> Path:
 
 
 def test_integer_like_classes_are_integers_with_their_full_name(bundles: dict[str, Path]) -> None:
-    predictor = Predictor("covertype", 3, bundles["covertype"])
+    predictor = OnnxPredictor("covertype", 3, bundles["covertype"])
     outcome = predictor.predict_one(
         predictor.validator.read_one(json.dumps(predictor.bundle.input_example).encode(), named=False)
     )
@@ -36,7 +37,7 @@ def test_integer_like_classes_are_integers_with_their_full_name(bundles: dict[st
 
 
 def test_regression_is_a_number_in_the_unit_of_the_target(bundles: dict[str, Path]) -> None:
-    predictor = Predictor("house_prices", 1, bundles["house_prices"])
+    predictor = OnnxPredictor("house_prices", 1, bundles["house_prices"])
     outcome = predictor.predict_one(predictor.validator.read(b'{"status":"sold"}', 1)[0][0])
     assert isinstance(outcome.prediction, float)
     assert outcome.prediction > 1  # dollars, not their logarithm
@@ -45,7 +46,7 @@ def test_regression_is_a_number_in_the_unit_of_the_target(bundles: dict[str, Pat
 
 
 def test_many_records_are_answered_like_single_ones_in_order(bundles: dict[str, Path]) -> None:
-    predictor = Predictor("covertype", 1, bundles["covertype"])
+    predictor = OnnxPredictor("covertype", 1, bundles["covertype"])
     example = predictor.bundle.input_example
     rows = [tuple((example | {"Elevation": i % 4000}).values()) for i in range(CHUNK_ROWS + 10)]
     many = predictor.predict_many(rows)
@@ -60,7 +61,7 @@ def test_many_records_are_answered_like_single_ones_in_order(bundles: dict[str, 
 def test_prediction_that_is_not_finite_is_refused(
     bundles: dict[str, Path], monkeypatch: pytest.MonkeyPatch, answer: float
 ) -> None:
-    predictor = Predictor("house_prices", 1, bundles["house_prices"])
+    predictor = OnnxPredictor("house_prices", 1, bundles["house_prices"])
     values = predictor.validator.read(b'{"status":"sold"}', 1)[0][0]
     monkeypatch.setattr(predictor, "_run", lambda rows: np.array([[1.0]] * (len(rows) - 1) + [[answer]]))
     with pytest.raises(Refusal, match="no finite prediction") as one:
@@ -74,7 +75,7 @@ def test_prediction_that_is_not_finite_is_refused(
 def test_probabilities_that_are_not_finite_are_refused(
     bundles: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    predictor = Predictor("penguins", 1, bundles["penguins"])
+    predictor = OnnxPredictor("penguins", 1, bundles["penguins"])
     values = predictor.validator.read(msgspec.json.encode(predictor.bundle.input_example), 1)[0][0]
     monkeypatch.setattr(predictor, "_run", lambda rows: np.full((len(rows), 3), np.nan))
     with pytest.raises(Refusal, match="no finite prediction"):
@@ -83,28 +84,28 @@ def test_probabilities_that_are_not_finite_are_refused(
 
 def test_example_that_the_validator_refuses_is_a_damaged_bundle(bundles: dict[str, Path], tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="does not answer its example"):
-        Predictor("penguins", 1, change(bundles["penguins"], tmp_path, input_example={"nothing": 1}))
+        OnnxPredictor("penguins", 1, change(bundles["penguins"], tmp_path, input_example={"nothing": 1}))
 
 
 def test_model_that_answers_its_example_otherwise_is_refused(bundles: dict[str, Path], tmp_path: Path) -> None:
     wrong = change(bundles["penguins"], tmp_path, expected={"prediction": "Emperor"})
     with pytest.raises(BundleError, match="expected 'Emperor'"):
-        Predictor("penguins", 1, wrong)
+        OnnxPredictor("penguins", 1, wrong)
 
 
 def test_encoding_that_does_not_fit_the_model_is_refused(bundles: dict[str, Path], tmp_path: Path) -> None:
     encoding = [{"kind": "numeric", "column": "bill_length_mm", "impute": 0}]
     with pytest.raises(BundleError, match="its encoding makes 1"):
-        Predictor("penguins", 1, change(bundles["penguins"], tmp_path, encoding=encoding))
+        OnnxPredictor("penguins", 1, change(bundles["penguins"], tmp_path, encoding=encoding))
 
 
 def test_classes_that_do_not_fit_the_model_are_refused(bundles: dict[str, Path], tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="its bundle names 2 classes"):
-        Predictor("penguins", 1, change(bundles["penguins"], tmp_path, classes=["Adelie", "Gentoo"]))
+        OnnxPredictor("penguins", 1, change(bundles["penguins"], tmp_path, classes=["Adelie", "Gentoo"]))
 
 
 def test_file_that_is_no_onnx_model_is_refused(bundles: dict[str, Path], tmp_path: Path) -> None:
     broken = change(bundles["penguins"], tmp_path, onnx_sha256=sha256(b"nonsense").hexdigest())
     (broken / "model.onnx").write_bytes(b"nonsense")
     with pytest.raises(BundleError, match="ONNX Runtime"):
-        Predictor("penguins", 1, broken)
+        OnnxPredictor("penguins", 1, broken)
