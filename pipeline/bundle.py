@@ -134,10 +134,12 @@ class Statistics(_Frozen):
 
     Parameters
     ----------
+    rows : how many they are; None in a bundle of an earlier release, which knows no distribution.
     histogram, frequencies : shares of the values that are present, for comparing other rows with these.
     missing_share : share of the rows without a value.
     """
 
+    rows: int | None = None
     minimum: float | None = None
     maximum: float | None = None
     median: float | None = None

@@ -21,12 +21,13 @@ def column_statistics(values: pd.Series, numeric: bool) -> Statistics:
     present = (values.replace([np.inf, -np.inf], np.nan) if numeric else values).dropna()
     missing = round(1 - len(present) / len(values), 6) if len(values) else 0.0
     if present.empty:
-        return Statistics(missing_share=missing)
+        return Statistics(rows=len(values), missing_share=missing)
     if not numeric:
         shares = present.value_counts(normalize=True).head(MOST_VALUES)
         frequencies = {str(value): round(float(share), 6) for value, share in shares.items()}
-        return Statistics(frequencies=frequencies, missing_share=missing)
+        return Statistics(rows=len(values), frequencies=frequencies, missing_share=missing)
     return Statistics(
+        rows=len(values),
         minimum=float(present.min()),
         maximum=float(present.max()),
         median=float(present.median()),

@@ -122,11 +122,11 @@ class FeatureEncoder:
         if len(lengths) != 1:
             raise ValueError(f"the columns need one common length, found {sorted(lengths) or 'no column'}")
         count = lengths.pop()
-        numbers = {i: _numbers(columns.get(self.columns[i]), count) for i in self._numbers}
+        numbers = {i: number_column(columns.get(self.columns[i]), count) for i in self._numbers}
         texts: dict[int, list[Any]] = {}
         named = {i for i, _ in self._onehot} | {i for i, *_ in self._lookup} | {i for i, _ in self._missing}
         for index in named - numbers.keys():
-            texts[index] = _texts(columns.get(self.columns[index]), count)
+            texts[index] = text_column(columns.get(self.columns[index]), count)
         rows = np.zeros((count, self.width), dtype=np.float32)
         # A value beyond float32 becomes infinite, in the same way as on the single record path.
         with np.errstate(over="ignore"):
@@ -174,7 +174,7 @@ def _number(value: Any) -> float | None:
     return float(value)
 
 
-def _numbers(values: Sequence[Any] | NDArray[Any] | None, count: int) -> NDArray[np.float64]:
+def number_column(values: Sequence[Any] | NDArray[Any] | None, count: int) -> NDArray[np.float64]:
     """A column of numbers or dates as float64, missing as NaN."""
     if values is None:
         return np.full(count, np.nan)
@@ -188,7 +188,7 @@ def _numbers(values: Sequence[Any] | NDArray[Any] | None, count: int) -> NDArray
     return np.fromiter((np.nan if n is None else n for n in numbers), dtype=np.float64, count=count)
 
 
-def _texts(values: Sequence[Any] | NDArray[Any] | None, count: int) -> list[Any]:
+def text_column(values: Sequence[Any] | NDArray[Any] | None, count: int) -> list[Any]:
     """A column of strings, missing as None."""
     if values is None:
         return [None] * count
