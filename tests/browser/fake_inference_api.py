@@ -8,8 +8,21 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 from pipeline.use_case import Column, UseCase, load_use_cases
+from tests.browser.fake_versions import (
+    CHAMPION,
+    FIRST,
+    QUALITY,
+    REJECTED,
+    explanation_of,
+    history_of,
+    metrics_of,
+    predict_columns,
+    version_details,
+    version_line,
+)
 from tests.course_client import COURSE_RECORD
 
 USE_CASES = Path(__file__).resolve().parents[2] / "use_cases"
@@ -32,11 +45,9 @@ ANSWERS: dict[str, dict[str, Any]] = {
     },
     "house_prices": {"prediction": 152300.5, "label": None, "probabilities": None},
 }
-METRICS: dict[str, dict[str, float]] = {
-    "covertype": {"accuracy": 0.8712, "f1_macro": 0.8021, "log_loss": 0.41},
-    "penguins": {"accuracy": 0.9865, "f1_macro": 0.9821},
-    "house_prices": {"rmse": 201345.2, "mae": 81234.9, "r2": 0.612},
-}
+API_KEY = "key-of-the-tests"
+# A text that only the API knows to be wrong.
+REFUSED_TEXT = "refused by the API"
 
 
 def record_schema(use_case: UseCase) -> dict[str, Any]:
@@ -65,11 +76,6 @@ def _property(column: Column, default: Any) -> dict[str, Any]:
     return {key: value for key, value in rule.items() if value is not None}
 
 
-def _version(number: int, aliases: list[str], stage: str, metrics: dict[str, float]) -> dict[str, Any]:
-    created_at = f"2026-11-2{number}T10:30:00Z"
-    return {"version": number, "aliases": aliases, "stage": stage, "metrics": metrics, "created_at": created_at}
-
-
 class FakeInferenceApi:
     """The API's state, which a test may change at any time.
 
@@ -80,7 +86,12 @@ class FakeInferenceApi:
     delay_seconds : wait before an answer.
     without_champion : models that have no version yet.
     served : models that there are.
-    received : bodies of the predictions asked for.
+    received : bodies of the predictions asked for, one record each.
+    received_columns : the same for many records given as columns.
+    champions : version that is champion, by model; roll backs change it.
+    old : answer as an API did that knew neither versions nor history nor explanations.
+    explains : whether it can explain predictions.
+    no_artifacts : what keeps versions' evaluations away, if anything.
     """
 
     def __init__(self) -> None:
@@ -96,18 +107,39 @@ class FakeInferenceApi:
         self.without_champion: set[str] = set()
         self.served = list(self.use_cases)
         self.received: list[dict[str, Any]] = []
+        self.received_columns: list[dict[str, list[Any]]] = []
+        self.champions = dict.fromkeys(self.use_cases, CHAMPION)
+        self.old = False
+        self.explains = True
+        self.no_artifacts: str | None = None
 
-    def answer(self, method: str, path: str, body: Any) -> tuple[int, Any]:
-        """Status and JSON for one request."""
+    def answer(self, method: str, path: str, body: Any, key: str | None = None) -> tuple[int, Any]:
+        """Status and JSON for one request; `key` is what it has in X-API-Key."""
         time.sleep(self.delay_seconds)
         if self.fault:
             return self.fault[0], {"detail": self.fault[1]}
+        path, _, query = path.partition("?")
+        asked = {} if self.old else {name: values[0] for name, values in parse_qs(query).items()}
         parts = path.strip("/").split("/")
         if parts == ["models"]:
             return 200, {"models": [self._summary(name) for name in self.served]}
         if len(parts) < 2 or parts[1] not in self.served:
             return 404, {"detail": f"there is no model {parts[-1]!r}"}
-        return self._predict(parts[1], body) if method == "POST" else (200, self._details(parts[1]))
+        name, rest = parts[1], parts[2:]
+        if rest and rest[0] != "predict" and self.old:
+            return 404, {"detail": "Not Found"}
+        match method, *rest:
+            case ["GET"]:
+                return 200, self._details(name)
+            case ["POST", "predict"]:
+                return self._predict(name, body, asked)
+            case ["GET", "history"]:
+                return 200, history_of(self.use_cases[name])
+            case ["GET", "versions", version]:
+                return self._version(name, int(version))
+            case ["POST", "rollback"]:
+                return self._roll_back(name, body, key)
+        return 404, {"detail": "Not Found"}
 
     def _summary(self, name: str) -> dict[str, Any]:
         has_champion = name not in self.without_champion
@@ -116,38 +148,72 @@ class FakeInferenceApi:
             "name": name,
             "title": use_case.title if has_champion else name,
             "task": use_case.task if has_champion else None,
-            "champion_version": 2 if has_champion else None,
+            "champion_version": self.champions[name] if has_champion else None,
             "status": "serving" if has_champion else "no champion",
             "detail": None,
         }
 
     def _details(self, name: str) -> dict[str, Any]:
-        use_case, metrics = self.use_cases[name], METRICS[name]
+        use_case, champion = self.use_cases[name], self.champions[name]
         summary = self._summary(name)
         if not summary["champion_version"]:
             nothing = {"target": None, "schema": None, "input_example": None}
             return {**summary, **nothing, "versions": [], "metrics": {}, "labels": {}}
-        worse = {key: value * 0.9 for key, value in metrics.items()}
+        newer = {} if self.old else {"unit": use_case.target.unit, "version": champion, "path": "onnx", "traffic": None}
         return {
             **summary,
             "target": use_case.target.name,
-            "versions": [
-                _version(2, ["champion"], "Production", metrics),
-                _version(1, [], "Archived", worse),
-            ],
+            "versions": [version_line(name, number, champion) for number in (REJECTED, CHAMPION, FIRST)],
             "schema": record_schema(use_case),
             "input_example": EXAMPLES[name],
-            "metrics": metrics,
+            "metrics": metrics_of(name, champion),
             "labels": use_case.target.categories or {},
+            **newer,
         }
 
-    def _predict(self, name: str, body: dict[str, Any]) -> tuple[int, Any]:
+    def _version(self, name: str, version: int) -> tuple[int, Any]:
+        if version not in QUALITY:
+            return 404, {"detail": f"{name} has no version {version}; it has 1, 2, 3"}
+        found = version_details(self.use_cases[name], version, self.champions[name])
+        if self.no_artifacts:
+            found |= {"evaluation": None, "model_card": None, "decision": None, "problem": self.no_artifacts}
+        return 200, found
+
+    def _roll_back(self, name: str, body: dict[str, Any], key: str | None) -> tuple[int, Any]:
+        if key != API_KEY:
+            return 401, {"detail": "the API key in X-API-Key is wrong"}
+        if body["to"] == REJECTED:
+            return 409, {"detail": f"version {REJECTED} of {name} cannot be served: its bundle is missing"}
+        self.champions[name] = body["to"]
+        return 200, {**self._summary(name), "record": {"reason": body["reason"]}, "warning": None}
+
+    def _predict(self, name: str, body: dict[str, Any], asked: dict[str, str]) -> tuple[int, Any]:
         if self.predict_fault:
             return self.predict_fault[0], {"detail": self.predict_fault[1]}
         if name in self.without_champion:
             return 503, {"detail": f"no version of {name} has been promoted yet"}
+        version = int(asked.get("version", self.champions[name]))
+        sent = {"model_name": name, "model_version": version, "request_id": "0f3c8a52d1"}
+        if "columns" in body and not self.old:
+            return self._predict_columns(name, body["columns"], sent)
         self.received.append(body)
-        return 200, {**ANSWERS[name], "model_name": name, "model_version": 2, "request_id": "0f3c8a52d1"}
+        if "explain" in asked and self.explains:
+            sent["explanation"] = explanation_of(self.use_cases[name], ANSWERS[name])
+        return 200, {**ANSWERS[name], **sent}
+
+    def _predict_columns(
+        self, name: str, columns: dict[str, list[Any]], sent: dict[str, Any]
+    ) -> tuple[int, dict[str, Any]]:
+        refused = [
+            {"loc": ["body", "columns", column, row], "msg": f"{column} must be another text", "type": "string_form"}
+            for column, values in columns.items()
+            for row, value in enumerate(values)
+            if value == REFUSED_TEXT
+        ]
+        if refused:
+            return 422, {"detail": refused}
+        self.received_columns.append(columns)
+        return 200, {"columns": predict_columns(ANSWERS[name], columns), **sent}
 
 
 @contextmanager
@@ -163,7 +229,7 @@ def serve_fake_api(port: int = 0) -> Iterator[FakeInferenceApi]:
             self._answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
 
         def _answer(self, body: Any) -> None:
-            status, answer = api.answer(self.command, self.path, body)
+            status, answer = api.answer(self.command, self.path, body, self.headers["X-API-Key"])
             content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")

@@ -24,8 +24,8 @@ def test_models_and_details_are_read(client: ApiClient) -> None:
     assert [model.title for model in client.models()] == ["Forest cover type", "House prices", "Palmer penguins"]
     details = client.model("covertype")
     assert details.champion_version == 2
-    assert details.versions[0].aliases == ["champion"]
-    assert details.versions[0].created == "2026-11-22 10:30"
+    assert details.versions[1].aliases == ["champion"]
+    assert details.versions[1].created == "2026-11-22 10:30"
     assert details.record_schema
     assert details.record_schema["properties"]["Elevation"]["maximum"] == 9000
 

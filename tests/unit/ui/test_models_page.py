@@ -15,11 +15,11 @@ def test_each_model_shows_its_champion_and_versions_newest_first(open_app: OpenA
     app = open_app("models")
     assert [header.value for header in app.subheader] == ["Forest cover type", "House prices", "Palmer penguins"]
     table = app.dataframe[0].value
-    assert table["Version"].tolist() == [2, 1]
-    assert table["Aliases"].tolist() == ["champion", ""]
-    assert table["Stage"].tolist() == ["Production", "Archived"]
-    assert table["Accuracy"].tolist() == [0.8712, 0.7841]
-    assert table["Created (UTC)"].tolist() == ["2026-11-22 10:30", "2026-11-21 10:30"]
+    assert table["Version"].tolist() == [3, 2, 1]
+    assert table["Aliases"].tolist() == ["challenger", "champion", ""]
+    assert table["Stage"].tolist() == ["None", "Production", "Archived"]
+    assert table["Accuracy"].tolist() == [0.8538, 0.8712, 0.7841]
+    assert table["Created (UTC)"].tolist() == ["2026-11-23 10:30", "2026-11-22 10:30", "2026-11-21 10:30"]
     assert [metric.label for metric in app.metric[:2]] == ["Accuracy", "F1 (macro)"]
 
 
@@ -41,8 +41,8 @@ def test_one_model_that_fails_leaves_the_others(
     monkeypatch.setattr(
         fake_api,
         "answer",
-        lambda method, path, body: (
-            (503, {"detail": "registry is down"}) if path.endswith("penguins") else answer(method, path, body)
+        lambda method, path, *sent: (
+            (503, {"detail": "registry is down"}) if path.endswith("penguins") else answer(method, path, *sent)
         ),
     )
     app = open_app("models")
