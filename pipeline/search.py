@@ -1,45 +1,54 @@
 """Looking for the best model: candidates from the use case, compared by cross-validation on the training rows."""
 
+import logging
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
-from sklearn.model_selection import KFold, ParameterGrid, StratifiedKFold
+from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.utils._param_validation import InvalidParameterError
 from threadpoolctl import threadpool_limits
 
 from pipeline.bootstrap import metric_value
 from pipeline.errors import ConfigurationError, TrainingError
 from pipeline.estimators import build_estimator
+from pipeline.halving import SMALLEST_TREES, TREES, Rung, first_rows, plan_rungs, with_trees
 from pipeline.preprocessing import build_features
-from pipeline.use_case import EstimatorName, UseCase
+from pipeline.search_space import Candidate, candidates
+from pipeline.use_case import UseCase
+
+LOGGER = logging.getLogger(__name__)
 
 Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """One estimator with one choice of parameters."""
+class RungScore:
+    """Mean score of a candidate in one rung, and the share of the rows or trees that it had there."""
 
-    estimator: EstimatorName
-    parameters: dict[str, Any]
-
-    def __str__(self) -> str:
-        return f"{self.estimator} " + " ".join(f"{key}={value}" for key, value in sorted(self.parameters.items()))
+    rung: int
+    share: float
+    mean: float
 
 
 @dataclass(frozen=True)
 class CandidateResult:
-    """Scores of a candidate, one per fold, in the unit of the use case's metric, and the seconds its fits took."""
+    """Scores of a candidate in its last rung, one per fold, in the unit of the use case's metric.
+
+    Parameters
+    ----------
+    seconds : that all its fits took.
+    rungs : those it took part in, in order. A grid or random search has one.
+    """
 
     candidate: Candidate
     scores: tuple[float, ...]
     seconds: float
+    rungs: tuple[RungScore, ...] = ()
 
     @property
     def mean(self) -> float:
@@ -59,37 +68,22 @@ class Fold:
     rows: np.ndarray
     truth: np.ndarray
 
-
-def candidates(use_case: UseCase) -> list[Candidate]:
-    """Every candidate of the search space, or those that a random search draws from it, in a fixed order.
-
-    Raises
-    ------
-    ConfigurationError
-        An estimator has no parameter of a given name.
-    """
-    search = use_case.training.search
-    found = [
-        Candidate(space.estimator, dict(parameters))
-        for space in search.candidates
-        for parameters in ParameterGrid(space.parameters)
-    ]
-    for candidate in found:
-        build_estimator(candidate.estimator, use_case.task, candidate.parameters, use_case.training.seed)
-    count = search.max_candidates or len(found)
-    if search.strategy == "random" and count < len(found):
-        drawn = np.random.default_rng(use_case.training.seed).choice(len(found), size=count, replace=False)
-        found = [found[index] for index in sorted(drawn)]
-    return found
+    def __sizeof__(self) -> int:
+        # Dask sends what it takes for large to each worker once, instead of with every task.
+        return int(self.fit_rows.nbytes + self.rows.nbytes)
 
 
 def cross_validate(
     use_case: UseCase, train: pd.DataFrame, jobs: int = -1, on_progress: Progress | None = None
 ) -> list[CandidateResult]:
-    """Score every candidate, best first.
+    """Score every candidate by the strategy of the use case, best first.
 
     The rows of a fold are encoded once and shared by all candidates. Threads suffice: growing trees releases the
     interpreter lock. A surrounding `joblib.parallel_config` chooses another backend.
+
+    Parameters
+    ----------
+    on_progress : is told of every candidate; by default the log is.
 
     Raises
     ------
@@ -98,28 +92,44 @@ def cross_validate(
     TrainingError
         No candidate could be scored.
     """
-    chosen = candidates(use_case)
+    say = on_progress or LOGGER.info
     folds = make_folds(use_case, train)
-    tasks = (delayed(_score)(use_case, candidate, fold) for candidate in chosen for fold in folds)
-    scored = Parallel(n_jobs=jobs, prefer="threads", return_as="generator")(tasks)
-    results: list[CandidateResult] = []
-    for number, candidate in enumerate(chosen, start=1):
-        pairs = [next(scored) for _ in folds]
-        result = CandidateResult(candidate, tuple(score for score, _ in pairs), sum(seconds for _, seconds in pairs))
-        results.append(result)
-        if on_progress:
-            metric = use_case.training.metric
-            on_progress(f"candidate {number}/{len(chosen)} {candidate}: {metric} {result.mean:.4g} ± {result.std:.2g}")
+    results = [CandidateResult(candidate, (), 0.0) for candidate in candidates(use_case)]
+    rungs = rungs_of(use_case, [result.candidate for result in results], folds)
+    for rung in rungs:
+        running = results[: rung.candidates]
+        if len(rungs) > 1:
+            what = use_case.training.search.resource
+            say(f"rung {rung.number}/{len(rungs)}: {len(running)} candidates on {rung.share:.0%} of the {what}")
+        scored = _score_rung(use_case, running, folds, rung, jobs, say)
+        # What was left behind stays behind: its score is of fewer rows.
+        results = _sorted(use_case, scored) + results[rung.candidates :]
     return rank(use_case, results)
 
 
+def rungs_of(use_case: UseCase, chosen: Sequence[Candidate], folds: Sequence[Fold]) -> list[Rung]:
+    """Rounds of the search: one of everything, unless the strategy is halving."""
+    search = use_case.training.search
+    if search.strategy != "halving":
+        return [Rung(1, len(chosen), 1.0)]
+    if search.resource == "trees":
+        trees = [_trees(use_case, candidate) for candidate in chosen if candidate.estimator in TREES]
+        return plan_rungs(len(chosen), min(trees, default=0), SMALLEST_TREES, search.factor)
+    # As scikit-learn has it: two rows a fold and class.
+    classes = len(use_case.classes) or 1
+    largest = min(len(fold.fit_target) for fold in folds)
+    return plan_rungs(len(chosen), largest, 2 * search.folds * classes, search.factor)
+
+
 def rank(use_case: UseCase, results: list[CandidateResult]) -> list[CandidateResult]:
-    """Best first; of equals, the one named first in the use case. One whose score is not a number is left out."""
+    """Best first, those of a later rung before others; one whose score is not a number is left out.
+
+    Of equals, the one named first in the use case comes first.
+    """
     finite = [result for result in results if np.isfinite(result.mean)]
     if not finite:
         raise TrainingError(f"{use_case.name}: no candidate of the search gave finite predictions")
-    sign = -1 if use_case.greater_is_better else 1
-    return sorted(finite, key=lambda result: sign * result.mean)
+    return _sorted(use_case, finite)
 
 
 def make_folds(use_case: UseCase, train: pd.DataFrame) -> list[Fold]:
@@ -160,6 +170,55 @@ def _splits(use_case: UseCase, target: np.ndarray) -> Iterator[tuple[np.ndarray,
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class")
         return iter(list(StratifiedKFold(count, shuffle=True, random_state=seed).split(target, strata)))
+
+
+def _sorted(use_case: UseCase, results: list[CandidateResult]) -> list[CandidateResult]:
+    sign = -1 if use_case.greater_is_better else 1
+    worst = float("inf")
+    return sorted(
+        results,
+        key=lambda result: (-len(result.rungs), sign * result.mean if np.isfinite(result.mean) else worst),
+    )
+
+
+def _trees(use_case: UseCase, candidate: Candidate) -> int:
+    """Trees of the candidate in its last rung; none of a model without trees."""
+    if candidate.estimator not in TREES:
+        return 0
+    estimator = build_estimator(candidate.estimator, use_case.task, candidate.parameters, use_case.training.seed)
+    return int(estimator.get_params()[TREES[candidate.estimator]])
+
+
+def _score_rung(
+    use_case: UseCase, running: list[CandidateResult], folds: list[Fold], rung: Rung, jobs: int, say: Progress
+) -> list[CandidateResult]:
+    """The candidates of a rung with their scores in it added, in the order given."""
+    by_trees = use_case.training.search.resource == "trees"
+    parts = folds if by_trees else [_part(use_case, fold, rung.share) for fold in folds]
+    fitted = [result.candidate for result in running]
+    if by_trees and rung.share < 1:
+        fitted = [with_trees(each, rung.share, _trees(use_case, each)) for each in fitted]
+    tasks = (delayed(_score)(use_case, candidate, part) for candidate in fitted for part in parts)
+    scored = Parallel(n_jobs=jobs, prefer="threads", return_as="generator")(tasks)
+    results: list[CandidateResult] = []
+    for number, before in enumerate(running, start=1):
+        pairs = [next(scored) for _ in parts]
+        scores = tuple(score for score, _ in pairs)
+        step = RungScore(rung.number, rung.share, float(np.mean(scores)))
+        seconds = before.seconds + sum(seconds for _, seconds in pairs)
+        result = replace(before, scores=scores, seconds=seconds, rungs=(*before.rungs, step))
+        results.append(result)
+        metric = use_case.training.metric
+        say(f"candidate {number}/{len(running)} {result.candidate}: {metric} {result.mean:.4g} ± {result.std:.2g}")
+    return results
+
+
+def _part(use_case: UseCase, fold: Fold, share: float) -> Fold:
+    """The fold with a share of the rows to learn from; it is judged on all the others."""
+    if share == 1:
+        return fold
+    rows = first_rows(fold.fit_target, share, use_case.task == "classification", use_case.training.seed)
+    return replace(fold, fit_rows=fold.fit_rows[rows], fit_target=fold.fit_target[rows])
 
 
 def _score(use_case: UseCase, candidate: Candidate, fold: Fold) -> tuple[float, float]:

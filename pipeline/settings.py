@@ -80,6 +80,9 @@ class PipelineSettings(ServiceSettings):
     api_key: SecretStr = SecretStr("dev-only-api-key")
     collect_interval_seconds: int = Field(default=300, ge=1, description="time between two polls of the source")
     search_jobs: int = Field(default=-1, description="processes of the model search; -1 is one per core")
+    dask_scheduler_address: str | None = Field(
+        default=None, description="tcp://host:8786 of a Dask scheduler: the search runs on its workers"
+    )
 
     @model_validator(mode="after")
     def _check_urls(self) -> Self:

@@ -90,29 +90,43 @@ def log_values(
     metrics: Mapping[str, float],
     params: Mapping[str, Any] | None = None,
     tags: Mapping[str, str] | None = None,
+    steps: Sequence[tuple[str, float, int]] = (),
 ) -> None:
-    """Log metrics, parameters and tags in one request."""
+    """Log metrics, parameters and tags in one request.
+
+    Parameters
+    ----------
+    steps : metrics that have a history, each with its name, value and step.
+    """
     now = int(time.time() * 1000)
+    found = [*((key, value, 0) for key, value in metrics.items()), *steps]
     client.log_batch(
         run_id,
-        metrics=[Metric(key, float(value), now, 0) for key, value in metrics.items()],
+        metrics=[Metric(key, float(value), now, step) for key, value, step in found],
         params=[Param(key, str(value)) for key, value in (params or {}).items()],
         tags=[RunTag(key, value) for key, value in (tags or {}).items()],
     )
 
 
 def log_candidates(client: MlflowClient, parent_id: str, use_case: UseCase, results: Sequence[CandidateResult]) -> None:
-    """One nested run per candidate, three requests each."""
+    """One nested run per candidate, three requests each; the rungs of a halving search are the steps of its metric."""
     metric = use_case.training.metric
     experiment = client.get_run(parent_id).info.experiment_id
     for rank, result in enumerate(results, start=1):
         tags = {MLFLOW_PARENT_RUN_ID: parent_id, MLFLOW_RUN_NAME: str(result.candidate)[:250], "rank": str(rank)}
+        tags["rung"] = str(len(result.rungs))
         run_id = client.create_run(experiment, tags=tags).info.run_id
         scores = {f"cv_{metric}_fold_{index}": score for index, score in enumerate(result.scores, start=1)}
-        summary = {f"cv_{metric}": result.mean, f"cv_{metric}_std": result.std, "fit_seconds": result.seconds}
+        summary = {f"cv_{metric}_std": result.std, "fit_seconds": result.seconds}
         params = {"estimator": result.candidate.estimator, **result.candidate.parameters}
-        log_values(client, run_id, {**summary, **scores}, params)
+        log_values(client, run_id, {**summary, **scores}, params, steps=_steps(f"cv_{metric}", result))
         client.set_terminated(run_id, "FINISHED")
+
+
+def _steps(name: str, result: CandidateResult) -> list[tuple[str, float, int]]:
+    """Score and share of the resource, rung by rung."""
+    scores = [(name, step.mean, step.rung) for step in result.rungs]
+    return scores + [("rung_share", step.share, step.rung) for step in result.rungs]
 
 
 def log_model(

@@ -10,11 +10,14 @@ from sklearn.base import BaseEstimator
 from sklearn.compose import TransformedTargetRegressor
 from threadpoolctl import threadpool_limits
 
+from pipeline.cluster import search_cluster
 from pipeline.dataset import Snapshot, check_trainable
 from pipeline.estimators import build_estimator, set_fit_jobs
 from pipeline.mlflow_client import explained, open_client
 from pipeline.preprocessing import build_pipeline, unwrap
-from pipeline.search import Candidate, CandidateResult, Progress, cross_validate
+from pipeline.search import CandidateResult, Progress, cross_validate
+from pipeline.search_space import Candidate
+from pipeline.settings import PipelineSettings, load_settings
 from pipeline.tracking import log_candidates, log_dataset, log_model, log_values, training_run
 from pipeline.use_case import UseCase
 
@@ -72,7 +75,8 @@ def run_search(
         training_run(client, use_case, snapshot) as run_id,
     ):
         log_dataset(client, run_id, snapshot)
-        results = cross_validate(use_case, train, jobs, on_progress)
+        with search_cluster(load_settings(PipelineSettings).dask_scheduler_address):
+            results = cross_validate(use_case, train, jobs, on_progress)
         best = results[0]
         model = fit(use_case, best.candidate, train, jobs)
         if on_progress:
@@ -116,6 +120,7 @@ def single_threaded(model: BaseEstimator) -> BaseEstimator:
 
 def _search_params(use_case: UseCase, best: Candidate, train: pd.DataFrame) -> dict[str, object]:
     search = use_case.training.search
+    halving = {"search_resource": search.resource, "search_factor": search.factor}
     return {
         "estimator": best.estimator,
         **best.parameters,
@@ -126,6 +131,7 @@ def _search_params(use_case: UseCase, best: Candidate, train: pd.DataFrame) -> d
         "search_strategy": search.strategy,
         "search_folds": search.folds,
         "search_max_rows": search.max_rows,
+        **(halving if search.strategy == "halving" else {}),
     }
 
 
@@ -135,5 +141,6 @@ def _search_metrics(use_case: UseCase, results: list[CandidateResult]) -> dict[s
         f"cv_{metric}": best.mean,
         f"cv_{metric}_std": best.std,
         "search_candidates": len(results),
+        "search_rungs": max(len(result.rungs) for result in results),
         "search_fit_seconds": sum(result.seconds for result in results),
     }

@@ -97,9 +97,15 @@ class Candidates(Spec):
 class Search(Spec):
     """How the best model is looked for, by cross-validation on the training rows only."""
 
-    strategy: Literal["grid", "random"] = "grid"
+    strategy: Literal["grid", "random", "halving"] = "grid"
     candidates: list[Candidates] = Field(min_length=1)
-    max_candidates: int | None = Field(default=None, ge=1, description="how many a random search draws")
+    max_candidates: int | None = Field(
+        default=None, ge=1, description="how many a random or halving search draws of the candidates; all when absent"
+    )
+    resource: Literal["rows", "trees"] = Field(
+        default="rows", description="what halving gives its first candidates little of"
+    )
+    factor: int = Field(default=3, ge=2, le=10, description="halving keeps one candidate in so many")
     folds: int = Field(default=3, ge=2, le=20)
     max_rows: int | None = Field(
         default=None, ge=100, description="candidates are compared on at most so many rows; the winner is fitted on all"
@@ -116,6 +122,10 @@ class Training(Spec):
     log_target: bool = Field(default=False, description="fit a regression on log1p of the target")
     retrain_new_rows_share: float = Field(default=0.6, gt=0)
     retrain_max_age_days: float | None = Field(default=None, gt=0)
+    retrain_drift_share: float | None = Field(
+        default=0.25, gt=0, le=1, description="share of drifted features that calls for a training; null: never"
+    )
+    drift_limit: float = Field(default=0.25, gt=0, description="population stability index of a drifted feature")
     search: Search
 
 
@@ -126,6 +136,14 @@ class Promotion(Spec):
     min_improvement: float = Field(default=0.0, description="smallest gain of the metric, in the metric's own unit")
     confidence: float = Field(default=0.9, gt=0.5, lt=1, description="of the paired bootstrap interval of the gain")
     min_holdout_rows: int = Field(default=30, ge=1)
+    max_class_regression: float | None = Field(
+        default=0.05, ge=0, description="recall that no class may surely lose against the champion"
+    )
+    max_segment_regression: float | None = Field(
+        default=0.05, ge=0, description="loss of no segment: points of a score, share by which an error grows"
+    )
+    max_model_megabytes: float | None = Field(default=200, gt=0, description="of model.onnx")
+    max_single_row_milliseconds: float | None = Field(default=20, gt=0, description="to encode and predict one row")
 
 
 class UseCase(Spec):

@@ -94,6 +94,27 @@ def test_every_candidate_is_a_nested_run(trained: Trained, client: MlflowClient)
     assert len(trained.progress) == 4
 
 
+def test_a_halving_search_logs_the_rungs_of_every_candidate(
+    trained: Trained, tracking_uri: str, client: MlflowClient
+) -> None:
+    forest = {"estimator": "random_forest", "parameters": {"n_estimators": [5], "max_depth": [1, 2, 3, 4, None]}}
+    use_case = with_search(trained.use_case, forest, strategy="halving", factor=2)
+    run = run_search(use_case, trained.train, trained.holdout, trained.snapshot, tracking_uri, jobs=1)
+    parent = client.get_run(run.run_id)
+    assert parent.data.params["search_strategy"] == "halving"
+    assert parent.data.metrics["search_rungs"] == 3
+    nested = client.search_runs(
+        [parent.info.experiment_id], f"tags.mlflow.parentRunId = '{run.run_id}'", order_by=["tags.rank"]
+    )
+    assert [each.data.tags["rung"] for each in nested] == ["3", "3", "2", "1", "1"]
+    metric = f"cv_{use_case.training.metric}"
+    history = client.get_metric_history(nested[0].info.run_id, metric)
+    assert [point.step for point in history] == [1, 2, 3]
+    assert history[-1].value == nested[0].data.metrics[metric] == parent.data.metrics[metric]
+    shares = client.get_metric_history(nested[0].info.run_id, "rung_share")
+    assert [point.value for point in shares] == [0.25, 0.5, 1.0]
+
+
 def test_logged_model_predicts_the_same_from_raw_rows(trained: Trained, tracking_uri: str) -> None:
     mlflow.set_tracking_uri(tracking_uri)
     loaded = mlflow.sklearn.load_model(trained.run.model_uri)

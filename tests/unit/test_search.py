@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from pipeline.errors import ConfigurationError, TrainingError
-from pipeline.search import Candidate, CandidateResult, candidates, cross_validate, make_folds, rank
+from pipeline.search import CandidateResult, cross_validate, make_folds, rank
+from pipeline.search_space import Candidate, candidates
 from pipeline.use_case import UseCase
 from tests.synthetic_rows import house_rows, penguin_rows, split_frames, with_search
 
