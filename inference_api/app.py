@@ -21,6 +21,8 @@ from inference_api.model_store import ModelStore, RegistryReader
 from inference_api.openapi import live_openapi
 from inference_api.prediction_log import PredictionLog, Writer
 from inference_api.prediction_routes import PredictionService
+from inference_api.selection import Selector
+from inference_api.version_pool import VersionPool
 from pipeline.errors import PipelineError
 from pipeline.settings import InferenceApiSettings, load_settings
 
@@ -47,6 +49,7 @@ def create_app(
         poll_seconds=settings.model_poll_seconds,
         default=settings.default_use_case,
     )
+    selector = Selector(store, VersionPool(store.load, settings.model_lru_size))
     log = (
         PredictionLog(prediction_writer or open_prediction_writer(settings), metrics)
         if settings.prediction_log
@@ -54,6 +57,7 @@ def create_app(
     )
     service = PredictionService(
         store,
+        selector,
         metrics,
         log,
         default=settings.default_use_case,
@@ -69,6 +73,7 @@ def create_app(
         yield
         store.stop()
         service.close()
+        selector.close()
         if log is not None:
             log.stop()
 
@@ -78,7 +83,7 @@ def create_app(
     # First, as every request is compared with the routes in turn.
     app.router.routes[:0] = service.routes()
     api_key = settings.api_key.get_secret_value()
-    app.include_router(model_routes(store, api_key, roll_back or roll_back_with(settings)))
+    app.include_router(model_routes(store, selector, api_key, roll_back or roll_back_with(settings)))
     app.include_router(health_routes(store, metrics, settings.default_use_case))
     app.add_middleware(RequestContext, metrics=metrics)
     app.add_exception_handler(Refusal, refusal_response)

@@ -6,12 +6,13 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from inference_api.errors import Refusal
 from inference_api.model_schema import record_schema
 from inference_api.model_state import ModelState
 from inference_api.model_store import ModelStore
+from inference_api.predictor import Predictor
 from inference_api.replies import (
     ModelDetail,
     ModelList,
@@ -21,6 +22,7 @@ from inference_api.replies import (
     RollbackReply,
     RollbackRequest,
 )
+from inference_api.selection import Selector, read_query
 from pipeline.errors import PipelineError, RegistryError
 
 # What a client waits for a reload; a slow registry is then followed in the background.
@@ -46,8 +48,8 @@ def summary(state: ModelState) -> ModelSummary:
     )
 
 
-def _detail(state: ModelState) -> ModelDetail:
-    bundle = state.predictor.bundle if state.predictor else None
+def _detail(state: ModelState, predictor: Predictor | None) -> ModelDetail:
+    bundle = predictor.bundle if predictor else None
     versions = [
         ModelVersion(
             version=info.version,
@@ -61,6 +63,9 @@ def _detail(state: ModelState) -> ModelDetail:
     return ModelDetail(
         **summary(state).model_dump(),
         target=bundle.target if bundle else None,
+        unit=bundle.target_unit if bundle else None,
+        version=predictor.version if predictor else None,
+        path=predictor.path if predictor else None,
         labels=bundle.labels if bundle else {},
         versions=versions,
         record_schema=record_schema(bundle) if bundle else None,
@@ -69,7 +74,7 @@ def _detail(state: ModelState) -> ModelDetail:
     )
 
 
-def model_routes(store: ModelStore, api_key: str, roll_back: RollBack) -> APIRouter:
+def model_routes(store: ModelStore, selector: Selector, api_key: str, roll_back: RollBack) -> APIRouter:
     """Routes below ``/models``, and the list that the course's clients ask for.
 
     Parameters
@@ -80,12 +85,6 @@ def model_routes(store: ModelStore, api_key: str, roll_back: RollBack) -> APIRou
     router = APIRouter()
     # A few threads of their own: a registry that hangs must not use up those of other routes.
     threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="model-admin")
-
-    def known(name: str) -> ModelState:
-        state = store.states.get(name)
-        if state is None:
-            raise Refusal(404, f"there is no model {name!r}; models: {', '.join(sorted(store.states)) or 'none yet'}")
-        return state
 
     def authorised(x_api_key: Annotated[str, Header(description="the setting API_KEY")] = "") -> None:
         if not hmac.compare_digest(x_api_key.encode(), api_key.encode()):
@@ -107,9 +106,21 @@ def model_routes(store: ModelStore, api_key: str, roll_back: RollBack) -> APIRou
         return ModelList(models=[summary(state) for _, state in sorted(store.states.items())])
 
     @router.get("/models/{name}", tags=["models"], responses={404: {"description": "No such model"}})
-    async def model(name: str) -> ModelDetail:
-        """Versions, metrics and the schema of a record. Answers from memory, also while the registry is down."""
-        return _detail(known(name))
+    async def model(
+        request: Request,
+        name: str,
+        version: Annotated[int | None, Query(ge=1, description="describe this version")] = None,  # noqa: ARG001
+        alias: Annotated[str | None, Query(description="describe the version with this alias")] = None,  # noqa: ARG001
+    ) -> ModelDetail:
+        """Versions, metrics and the schema of a record; of the champion, or of the version asked for.
+
+        Answers from memory, also while the registry is down.
+        """
+        state = await selector.state(name)
+        # Read as for predictions: what is unknown or contradicts itself is refused in the same words.
+        query = read_query(request.scope["query_string"])
+        asked = query.version is not None or query.alias is not None
+        return _detail(state, await selector.predictor(name, query) if asked else state.predictor)
 
     @router.post("/models/{name}/reload", tags=["operations"], dependencies=[Depends(authorised)])
     async def reload(name: str, response: Response) -> ModelSummary:
@@ -123,7 +134,7 @@ def model_routes(store: ModelStore, api_key: str, roll_back: RollBack) -> APIRou
             response.status_code = 202
         if store.registry_problem is not None:
             raise Refusal(503, f"the model registry cannot be read: {store.registry_problem}", retry_after=5)
-        return summary(known(name))
+        return summary(store.state(name))
 
     @router.post("/models/{name}/rollback", tags=["operations"], dependencies=[Depends(authorised)])
     async def rollback(name: str, response: Response, request: RollbackRequest | None = None) -> RollbackReply:
@@ -131,7 +142,7 @@ def model_routes(store: ModelStore, api_key: str, roll_back: RollBack) -> APIRou
 
         With a `warning`, the champion was moved but the history does not say so: do not repeat the request.
         """
-        known(name)
+        await selector.state(name)
         wanted = request or RollbackRequest()
         loop = asyncio.get_running_loop()
         record: dict[str, Any] | None = None
@@ -148,6 +159,6 @@ def model_routes(store: ModelStore, api_key: str, roll_back: RollBack) -> APIRou
             await in_time(lambda: store.refresh(name))
         except TimeoutError:
             response.status_code = 202
-        return RollbackReply(**summary(known(name)).model_dump(), record=record, warning=warning)
+        return RollbackReply(**summary(store.state(name)).model_dump(), record=record, warning=warning)
 
     return router

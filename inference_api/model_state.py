@@ -36,6 +36,10 @@ class ModelState:
     problem: str | None = None
     confirmed: bool = False
 
+    def loaded(self, version: VersionInfo) -> Predictor | None:
+        """The predictor of a version where it is loaded for what the model serves."""
+        return self.predictor if self.served is not None and is_same(self.served, version) else None
+
     @property
     def champion(self) -> VersionInfo | None:
         return next((version for version in self.versions if version.is_champion), None)
@@ -47,12 +51,22 @@ class ModelState:
         return "serving" if self.problem is None else "stale"
 
 
+def is_same(served: VersionInfo, version: VersionInfo) -> bool:
+    """Whether two versions are one model: a number alone is one in one registry only."""
+    return served.version == version.version and served.run_id == version.run_id
+
+
 @dataclass
 class Failures:
     """Exponential back-off of one thing that fails, with jitter so that replicas do not ask in step."""
 
     count: int = 0
     retry_at: float = 0.0
+
+    @property
+    def remaining(self) -> float:
+        """Seconds until another attempt."""
+        return self.retry_at - time.monotonic()
 
     def add(self, first_pause: float) -> float:
         self.count += 1

@@ -19,8 +19,8 @@ from typing import Any, Protocol
 from inference_api.errors import Refusal
 from inference_api.metrics import ServiceMetrics
 from inference_api.model_cache import ModelCache, ServedRecord
-from inference_api.model_state import Attempts, Failures, ModelState, problem_of
-from inference_api.onnx_predictor import OnnxPredictor
+from inference_api.model_loader import ModelLoader
+from inference_api.model_state import Attempts, Failures, ModelState, is_same, problem_of
 from inference_api.predictor import Predictor
 from pipeline.errors import PipelineError
 from pipeline.model_version import VersionInfo
@@ -61,10 +61,13 @@ class ModelStore:
         self.default = default
         self.states: Mapping[str, ModelState] = MappingProxyType({})
         self.registry_problem: str | None = "the model registry has not been asked yet"
+        # When the registry's list of models was last read, in seconds of the monotonic clock; 0 for never.
+        self.listed_at = 0.0
         self._registry_problem_since: datetime | None = None
         self._open_registry = open_registry
         self._registry: RegistryReader | None = None
         self._cache = cache
+        self._loader = ModelLoader(cache, metrics)
         self._poll_seconds = poll_seconds
         self._metrics = metrics
         self._attempts: dict[str, Attempts] = {}
@@ -85,23 +88,35 @@ class ModelStore:
         since = self._registry_problem_since.isoformat(timespec="seconds")
         return f"the model registry is unreachable or cannot be read since {since}; the log of this service says why"
 
-    def find(self, name: str) -> Predictor:
-        """The loaded model of a name.
+    def state(self, name: str) -> ModelState:
+        """What is known of a model.
 
         Raises
         ------
         Refusal
-            404 for a name that no model has, 503 for a model that has nothing to serve yet.
+            404 for a name that no model has, 503 while the registry has not been read and may know the name.
         """
         state = self.states.get(name)
+        if state is not None:
+            return state
+        if self.listed_at:
+            raise Refusal(404, f"there is no model {name!r}; models: {', '.join(sorted(self.states)) or 'none yet'}")
+        report = self.registry_report or "the model registry is being read"
+        raise Refusal(503, f"{name!r} is not known here: {report}", retry_after=RETRY_AFTER_SECONDS)
+
+    def find(self, name: str) -> Predictor:
+        """The champion of a model, loaded; raises as `state` does, and 503 for a model with nothing to serve yet."""
+        state = self.states.get(name) if name == self.default else self.state(name)
         if state is not None and state.predictor is not None:
             return state.predictor
-        if state is None and self.states and name != self.default:
-            raise Refusal(404, f"there is no model {name!r}; models: {', '.join(sorted(self.states))}")
         reason = state.problem if state is not None else self.registry_report
         reason = reason or f"no version of {name} is registered"
         advice = f"train and promote one with `mlops train {name}`"
         raise Refusal(503, f"{name} cannot be predicted yet: {reason}; {advice}", retry_after=RETRY_AFTER_SECONDS)
+
+    def load(self, version: VersionInfo) -> Predictor:
+        """Load any version, off the event loop; raises whatever keeps it from being served."""
+        return self._loader.load(self._opened(), version)[0]
 
     def start(self) -> None:
         """Load what the cache holds, then follow the registry, both in a thread of their own."""
@@ -118,15 +133,14 @@ class ModelStore:
         """Bring one model, or all, in line with the registry now. Never raises: failures go into the states."""
         with self._refreshing:
             try:
-                if self._registry is None:
-                    self._registry = self._open_registry()
-                names = self._registry.models()
+                registry, began = self._opened(), time.monotonic()
+                names = list(registry.models())
                 for wanted in names if name is None else [name] if name in names else []:
                     try:
-                        self._follow_champion(self._registry, wanted, retry_now=name is not None)
+                        self._follow_champion(registry, wanted, retry_now=name is not None)
                     except Exception as error:
                         # Is it this model, or the registry? That raises here too, and nothing is said of the model.
-                        self._registry.models()
+                        registry.models()
                         self._not_followed(wanted, error)
                 for gone in self.states.keys() - set(names):
                     self._without_champion(self.states[gone], (), f"{gone} is no longer in the model registry")
@@ -141,6 +155,8 @@ class ModelStore:
                 self.registry_problem = problem
                 self._outage.add(self._poll_seconds)
             else:
+                if name is None:
+                    self.listed_at = began
                 self.registry_problem = self._registry_problem_since = None
                 self._outage = Failures()
             self._metrics.registry_up.set(self.registry_problem is None)
@@ -156,17 +172,19 @@ class ModelStore:
             pause = self._poll_seconds * random.uniform(0.9, 1.1)
             self._stopping.wait(max(pause, self._outage.retry_at - time.monotonic()))
 
+    def _opened(self) -> RegistryReader:
+        if self._registry is None:
+            self._registry = self._open_registry()
+        return self._registry
+
     def _load_cached(self) -> None:
         for record, folder in self._cache.recall():
             champion = record.champion
             with self._refreshing:
-                try:
-                    predictor = OnnxPredictor(champion.name, champion.version, folder)
-                except Exception as error:
-                    self._log_failure(champion, error)
-                    continue
-                logger.info("serving %s from the cache", predictor)
-                self._publish(ModelState(champion.name, predictor, champion, tuple(record.versions)))
+                predictor = self._loader.open_cached(champion, folder, record.digest)
+                if predictor is not None:
+                    logger.info("serving %s from the cache", predictor)
+                    self._publish(ModelState(champion.name, predictor, champion, tuple(record.versions)))
 
     def _follow_champion(self, registry: RegistryReader, name: str, *, retry_now: bool) -> None:
         versions = tuple(registry.versions(name))
@@ -174,7 +192,7 @@ class ModelStore:
         champion = state.champion
         if champion is None:
             self._without_champion(state, versions, f"no version of {name} has the alias champion")
-        elif state.served is not None and _is_same(state.served, champion):
+        elif state.served is not None and is_same(state.served, champion):
             self._attempts.pop(name, None)
             self._publish(replace(state, problem=None, confirmed=True))
         else:
@@ -190,10 +208,8 @@ class ModelStore:
     ) -> ModelState:
         """Load the champion; on failure the state keeps its predictor and says why."""
         try:
-            folder, digest = self._cache.fetch(registry, champion)
-            predictor = OnnxPredictor(champion.name, champion.version, folder)
+            predictor, digest = self._loader.load(registry, champion)
         except Exception as error:
-            self._log_failure(champion, error)
             attempts.failures.add(self._poll_seconds)
             return replace(
                 state, problem=f"version {champion.version} cannot be served: {problem_of(error)}{_kept(state)}"
@@ -205,7 +221,6 @@ class ModelStore:
                 "%s could not be cached and will not survive a restart without the registry: %s", predictor, error
             )
         self._attempts.pop(champion.name, None)
-        self._metrics.model_loads.labels(champion.name, "success").inc()
         logger.info("serving %s", predictor)
         return replace(state, predictor=predictor, served=champion, problem=None, confirmed=True)
 
@@ -233,16 +248,6 @@ class ModelStore:
         self._metrics.model_version.labels(state.name).set(state.predictor.version if state.predictor else 0)
         self._metrics.model_stale.labels(state.name).set(state.status in ("stale", "not loaded"))
 
-    def _log_failure(self, version: VersionInfo, error: Exception) -> None:
-        self._metrics.model_loads.labels(version.name, "failure").inc()
-        details: Any = None if isinstance(error, PipelineError) else error
-        problem = problem_of(error)
-        logger.error("%s version %s cannot be served: %s", version.name, version.version, problem, exc_info=details)
-
 
 def _kept(state: ModelState) -> str:
     return f"; still serving version {state.predictor.version}" if state.predictor else ""
-
-
-def _is_same(served: VersionInfo, version: VersionInfo) -> bool:
-    return served.version == version.version and served.run_id == version.run_id

@@ -21,6 +21,7 @@ from inference_api.model_store import ModelStore
 from inference_api.prediction_log import PredictionLog
 from inference_api.predictor import Outcome, Predictor
 from inference_api.request_schema import MODEL_KEY, Values, requested_model
+from inference_api.selection import Choice, Selector
 
 # A body beyond this leaves the event loop to the single inference thread, so that probes stay quick.
 INLINE_BYTES = 16 * 1024
@@ -64,6 +65,7 @@ class PredictionService:
     def __init__(
         self,
         store: ModelStore,
+        selector: Selector,
         metrics: ServiceMetrics,
         log: PredictionLog | None,
         *,
@@ -72,6 +74,7 @@ class PredictionService:
         max_body_bytes: int,
     ) -> None:
         self._store = store
+        self._selector = selector
         self._counter: Callable[..., Any] = lru_cache(64)(metrics.predictions.labels)
         self._log = log
         self._default = default
@@ -96,52 +99,58 @@ class PredictionService:
 
     async def _predict(self, scope: Scope, receive: Receive) -> bytes:
         body = await self._bodies.read(scope, receive)
-        request_id = scope["request_id"]
-        if len(body) <= INLINE_BYTES:
-            return self._answer_one(body, request_id)
-        return await self._in_thread(self._answer_one, body, request_id)
+        request_id, small = scope["request_id"], len(body) <= INLINE_BYTES
+        if small and not scope["query_string"] and (reply := self._answer_plain(body, request_id)) is not None:
+            return reply
+        name = self._named(body) if small else await self._in_thread(self._named, body)
+        choice = await self._selector.choose(name, scope)
+        return await self._run(choice, small, self._answer_one, body, request_id)
 
     async def _predict_named(self, scope: Scope, receive: Receive) -> bytes:
         body = await self._bodies.read(scope, receive)
-        predictor = self._store.find(scope["path_params"]["name"])
-        request_id = scope["request_id"]
-        if len(body) <= INLINE_BYTES:
-            return self._answer(predictor, body, request_id)
-        return await self._in_thread(self._answer, predictor, body, request_id)
+        choice = await self._selector.choose(scope["path_params"]["name"], scope)
+        return await self._run(choice, len(body) <= INLINE_BYTES, self._answer, body, scope["request_id"])
 
-    async def _in_thread(self, function: Any, *args: Any) -> bytes:
+    async def _run(self, choice: Choice, small: bool, function: Callable[..., bytes], *args: Any) -> bytes:
+        """Have a choice answer, on the event loop only where that takes microseconds."""
+        if small and choice.is_quick:
+            return bytes(choice.answer(function, *args))
+        return bytes(await self._in_thread(choice.answer, function, *args))
+
+    async def _in_thread(self, function: Any, *args: Any) -> Any:
         if self._waiting >= WAITING_REQUESTS:
             raise Refusal(429, "the service is saturated; try again in a second", retry_after=1)
         self._waiting += 1
         self._large_requests.inc()
         try:
-            reply: bytes = await asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
-            return reply
+            return await asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
         finally:
             self._waiting -= 1
             self._large_requests.dec()
 
-    def _answer_one(self, body: bytes, request_id: str) -> bytes:
+    def _answer_plain(self, body: bytes, request_id: str) -> bytes | None:
+        """The quick answer of the default model's champion; None when it takes a closer look."""
         state = self._store.states.get(self._default)
-        if state is not None and state.predictor is not None:
-            values = state.predictor.validator.read_plain(body, self._default)
-            if values is not None:
-                return self._reply(state.predictor, values, request_id)
-        predictor = self._choose(body)
-        return self._reply(predictor, predictor.validator.read_one(body, named=True), request_id)
+        if state is None or state.predictor is None:
+            return None
+        values = state.predictor.validator.read_plain(body, self._default)
+        return None if values is None else self._reply(state.predictor, values, request_id)
 
-    def _choose(self, body: bytes) -> Predictor:
+    def _named(self, body: bytes) -> str:
         """The model that a body of ``/predict`` names, or the default one."""
         state = self._store.states.get(self._default)
         if state is not None and state.predictor is not None and not state.predictor.validator.has_model_key:
-            return state.predictor
+            return self._default
         name = requested_model(body)
         if name is None:
-            return self._store.find(self._default)
+            return self._default
         if not isinstance(name, str):
             known = ", ".join(sorted(self._store.states)) or self._default
             raise invalid([mistake((MODEL_KEY,), f"model must be the name of a model: {known}", "string_type")])
-        return self._store.find(name)
+        return name
+
+    def _answer_one(self, predictor: Predictor, body: bytes, request_id: str) -> bytes:
+        return self._reply(predictor, predictor.validator.read_one(body, named=True), request_id)
 
     def _reply(self, predictor: Predictor, values: Values, request_id: str) -> bytes:
         outcome = predictor.predict_one(values)

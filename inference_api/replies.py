@@ -49,13 +49,16 @@ class ModelVersion(_Reply):
 
 class ModelDetail(ModelSummary):
     target: str | None
+    unit: str | None = Field(description="of the target")
+    version: int | None = Field(description="the version described: the one asked for, else the champion")
+    path: Literal["onnx", "pyfunc"] | None = Field(description="how that version predicts: pyfunc is the slow way")
     labels: dict[str, str] = Field(description="full name of each class; empty for a regression")
     versions: list[ModelVersion] = Field(description="newest first, as the registry said last")
     record_schema: dict[str, Any] | None = Field(
         serialization_alias="schema", description="JSON Schema of one record, with x-unit and x-categories"
     )
     input_example: dict[str, Any] | None
-    metrics: dict[str, float] = Field(description="of the served version on the held-out rows")
+    metrics: dict[str, float] = Field(description="of the version described on the held-out rows")
 
 
 class Readiness(_Reply):

@@ -16,10 +16,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.bundle import bundle_digest
-from pipeline.errors import RegistryError, without_password
+from pipeline.bundle import BUNDLE_FILE, MODEL_FILE, bundle_digest
+from pipeline.errors import ArtifactsGone, RegistryError, without_password
 from pipeline.mlflow_client import Tolerate, explained, global_tracking_uri, open_client
 from pipeline.model_version import CHAMPION, VersionInfo, read_version
+from pipeline.traffic import TRAFFIC_TAG, TrafficRule, read_rule
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -52,14 +53,23 @@ class Registry:
 
     def models(self) -> list[str]:
         """Names of the registered models, in alphabetical order."""
-        names: list[str] = []
+        return sorted(self.model_tags())
+
+    def model_tags(self) -> dict[str, dict[str, str]]:
+        """Tags of every registered model, by its name."""
+        tags: dict[str, dict[str, str]] = {}
         token: str | None = None
         with explained(self.tracking_uri, "list the registered models"):
             while token is None or token:
                 page = self._client.search_registered_models(max_results=100, page_token=token)
-                names += [model.name for model in page]
+                tags |= {model.name: dict(model.tags) for model in page}
                 token = page.token or ""
-        return sorted(names)
+        return tags
+
+    def traffic(self, name: str) -> TrafficRule | None:
+        """The traffic rule of a model; None when it has none."""
+        with explained(self.tracking_uri, f"read the traffic rule of {name}"):
+            return read_rule(self._client.get_registered_model(name).tags)
 
     def versions(self, name: str) -> list[VersionInfo]:
         """All versions of a model, the newest first; empty when the model is not registered."""
@@ -135,13 +145,16 @@ class Registry:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
             with explained(self.tracking_uri, f"download the serving bundle of {label}"):
+                # Asked first: a download says neither which file is missing nor that trying again is in vain.
+                listed = {file.path for file in self._client.list_artifacts(version.run_id, BUNDLE_FOLDER)}
+                if missing := {f"{BUNDLE_FOLDER}/{name}" for name in (BUNDLE_FILE, MODEL_FILE)} - listed:
+                    what = "no serving bundle" if not listed else f"no {' and no '.join(sorted(missing))}"
+                    raise ArtifactsGone(f"{label} has {what}: its artifacts in MLflow are gone")
                 self._client.download_artifacts(version.run_id, BUNDLE_FOLDER, dst_path=scratch)
             downloaded = Path(scratch) / BUNDLE_FOLDER
-            if not downloaded.is_dir() or not any(downloaded.iterdir()):
-                raise RegistryError(f"{label} has no serving bundle: its artifacts in MLflow are gone")
             expected, found = version.tags.get("serving_digest"), bundle_digest(downloaded)
             if expected is not None and expected != found:
-                raise RegistryError(f"the serving bundle of {label} is damaged: digest {found}, registered {expected}")
+                raise ArtifactsGone(f"the serving bundle of {label} is damaged: digest {found}, registered {expected}")
             if folder.exists():
                 shutil.rmtree(folder)
             downloaded.replace(folder)
@@ -228,6 +241,11 @@ class Registry:
         with explained(self.tracking_uri, f"tag version {version.version} of {version.name}"):
             for key, value in tags.items():
                 self._client.set_model_version_tag(version.name, str(version.version), key, value)
+
+    def set_traffic(self, name: str, rule: TrafficRule) -> None:
+        """Keep the traffic rule of a model, for every replica of the inference API to follow."""
+        with explained(self.tracking_uri, f"set the traffic rule of {name}"):
+            self._client.set_registered_model_tag(name, TRAFFIC_TAG, rule.model_dump_json())
 
     def log_document(self, version: VersionInfo, document: Mapping[str, Any], path: str) -> None:
         """Store a JSON document with the run of a version."""
