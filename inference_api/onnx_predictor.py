@@ -13,11 +13,8 @@ from numpy.typing import NDArray
 from inference_api.errors import Refusal
 from inference_api.predictor import CHUNK_ROWS, NotFinite, Outcome, Predictor
 from inference_api.request_schema import Values
-from pipeline.bundle import MODEL_FILE, BundleError, load_bundle
+from pipeline.bundle import MODEL_FILE, PROBE_TOLERANCE, BundleError, load_bundle
 from pipeline.encoding import FeatureEncoder, FloatRows
-
-# What the answer to the stored example may differ by, between machines.
-PROBE_TOLERANCE = 1e-4
 
 
 class OnnxPredictor(Predictor):

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 RESAMPLES = 1000
+# A class or segment of fewer rows says nothing.
+MIN_GROUP_ROWS = 20
 _CHUNK = 50  # resamples at a time: 50 × 100,000 rows of counts are 40 MB
 
 

@@ -43,6 +43,10 @@ class RegistryError(PipelineError):
     """The model registry is unreachable or does not hold the version or alias asked for."""
 
 
+class ArtifactsGone(RegistryError):
+    """A version is registered, and its serving bundle in MLflow is missing or damaged: trying again cannot help."""
+
+
 class ServingError(PipelineError):
     """The inference API did not come to serve the expected model version, or its probe failed."""
 

@@ -8,14 +8,12 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from pipeline.bootstrap import metric_value, resampled_metrics
+from pipeline.bootstrap import MIN_GROUP_ROWS, metric_value, resampled_metrics
 from pipeline.export import ServedModel
 from pipeline.use_case import CLASSIFICATION_METRICS, REGRESSION_METRICS, UseCase
 
 # Two-sided confidence of the intervals.
 CONFIDENCE = 0.95
-# A segment of fewer rows says nothing.
-MIN_SEGMENT_ROWS = 20
 IMPORTANCE_ROWS = 1000
 IMPORTANCE_REPEATS = 3
 
@@ -165,7 +163,7 @@ def _segments(
         values = holdout[column.name].to_numpy()
         for value in column.categories or {}:
             chosen = values == value
-            if chosen.sum() >= MIN_SEGMENT_ROWS:
+            if chosen.sum() >= MIN_GROUP_ROWS:
                 score = metric_value(use_case.training.metric, truth[chosen], predicted[chosen])
                 scores.append(SegmentScore(column=column.name, value=value, rows=int(chosen.sum()), score=score))
     return scores

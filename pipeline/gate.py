@@ -1,31 +1,47 @@
-"""Whether a challenger may replace the champion: a pure decision on their predictions for the same held-out rows."""
+"""Whether a challenger may replace the champion: a pure decision on what both answer to the same held-out rows."""
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from pipeline.bootstrap import metric_value, resampled_metrics
-from pipeline.bundle import MAX_LABEL_FLIPS
+from pipeline.gate_checks import Check, Frozen, Scores, beats, compare, enough_rows, within
+from pipeline.gate_groups import GroupComparison, check_groups, compare_classes, compare_segments
+from pipeline.gate_parity import Parity, check_parity
 from pipeline.use_case import UseCase
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+@dataclass(frozen=True)
+class Evidence:
+    """What a promotion is decided on.
+
+    Parameters
+    ----------
+    truth : shape (n,), the target of the held-out rows.
+    challenger, champion : shape (n,), the predictions for them; no champion means a first model.
+    baseline : shape (n,), the predictions of a dummy model, which a first model must beat.
+    parity : of the challenger's export with scikit-learn; None when it was not compared.
+    segments : column → shape (n,), the values by which the held-out rows fall into segments.
+    model_megabytes : size of the challenger's ``model.onnx``.
+    single_row_milliseconds : what one row costs it.
+    champion_version : of the opponent.
+    champion_problem : why there is a champion that cannot be judged.
+    """
+
+    truth: NDArray
+    challenger: NDArray
+    baseline: NDArray
+    champion: NDArray | None = None
+    parity: Parity | None = None
+    segments: Mapping[str, NDArray] = field(default_factory=dict)
+    model_megabytes: float | None = None
+    single_row_milliseconds: float | None = None
+    champion_version: int | None = None
+    champion_problem: str | None = None
 
 
-class Check(_Frozen):
-    """One condition of a promotion: what was measured, the limit, and a sentence for people."""
-
-    name: str
-    passed: bool
-    detail: str
-    value: float | None = None
-    limit: float | None = None
-
-
-class PromotionDecision(_Frozen):
+class PromotionDecision(Frozen):
     """Result of `decide_promotion`: accepted when every check passed.
 
     Parameters
@@ -35,6 +51,7 @@ class PromotionDecision(_Frozen):
     opponent_version : of that champion.
     gain : improvement of the metric over the opponent; positive is better, whatever the metric.
     gain_interval : two-sided bootstrap interval of the gain, at the confidence of the use case.
+    groups : challenger against champion for each class and segment with enough rows.
     """
 
     accepted: bool
@@ -49,116 +66,58 @@ class PromotionDecision(_Frozen):
     gain: float | None = None
     gain_interval: tuple[float, float] | None = None
     confidence: float = Field(gt=0, lt=1)
+    groups: list[GroupComparison] = Field(default_factory=list)
 
 
-def decide_promotion(
-    use_case: UseCase,
-    truth: NDArray,
-    challenger: NDArray,
-    champion: NDArray | None,
-    baseline: NDArray,
-    label_flip_share: float | None,
-    champion_version: int | None = None,
-) -> PromotionDecision:
+def decide_promotion(use_case: UseCase, evidence: Evidence) -> PromotionDecision:
     """Judge a challenger on the rows that were held out of every training.
 
     The challenger must improve the metric by more than ``promotion.min_improvement`` with a probability of at least
     ``promotion.confidence``, taken from a paired bootstrap on the same rows. With the default of 0 the gain must be
     real, however small; a positive minimum asks for a gain worth a change of model; a negative one accepts a
-    challenger trained on newer rows when it is surely not worse by more than that.
+    challenger trained on newer rows when it is surely not worse by more than that. No class and no segment may surely
+    lose more than its limit, the export must answer as the model that was judged, and size and time must fit.
 
-    Parameters
-    ----------
-    truth : shape (n,), the target of the held-out rows.
-    challenger, champion : shape (n,), the predictions for them; no champion means a first model.
-    baseline : shape (n,), the predictions of a dummy model, which a first model must beat.
-    label_flip_share : share of held-out rows on which the exported model and scikit-learn disagree; None if unknown.
+    A champion that exists and cannot be judged is not replaced: that nothing is known of it is no evidence against it.
     """
-    promotion, metric = use_case.promotion, use_case.training.metric
-    opponent = "baseline" if champion is None else "champion"
-    predictions = baseline if champion is None else champion
-    checks = [_enough_rows(len(truth), promotion.min_holdout_rows), _parity(label_flip_share)]
-    scores: dict[str, Any] = {}
-    if len(truth):
-        scores = _compare(use_case, truth, challenger, predictions)
-        checks.append(_beats(use_case, opponent, scores))
+    promotion = use_case.promotion
+    predictions = evidence.baseline if evidence.champion is None else evidence.champion
+    opponent = "baseline" if evidence.champion is None else "champion"
+    checks = [enough_rows(len(evidence.truth), promotion.min_holdout_rows), *check_parity(evidence.parity)]
+    scores, groups = Scores(), []
+    if evidence.champion_problem:
+        checks.append(Check(name="champion_is_judged", passed=False, detail=evidence.champion_problem))
+    if len(evidence.truth):
+        scores = compare(use_case, evidence.truth, evidence.challenger, predictions)
+        checks.append(beats(use_case, opponent, scores))
+        if evidence.champion is not None:
+            groups = _compare_groups(use_case, evidence, evidence.champion)
+            checks += check_groups(use_case, groups)
+    checks += [
+        within("model_size", "the exported model", evidence.model_megabytes, promotion.max_model_megabytes, "MB"),
+        within("single_row", "one row", evidence.single_row_milliseconds, promotion.max_single_row_milliseconds, "ms"),
+    ]
     accepted = all(check.passed for check in checks)
     return PromotionDecision(
         accepted=accepted,
         checks=checks,
         reasons=[check.detail for check in checks if accepted or not check.passed],
-        metric=metric,
-        rows=len(truth),
+        metric=use_case.training.metric,
+        rows=len(evidence.truth),
         opponent=opponent,
-        opponent_version=champion_version,
+        opponent_version=evidence.champion_version,
+        challenger_score=scores.challenger,
+        opponent_score=scores.opponent,
+        gain=scores.gain,
+        gain_interval=scores.gain_interval,
         confidence=promotion.confidence,
-        **{name: value for name, value in scores.items() if name != "probability"},
+        groups=groups,
     )
 
 
-def _enough_rows(rows: int, limit: int) -> Check:
-    return Check(
-        name="holdout_rows",
-        passed=rows >= limit,
-        detail=f"{rows} held-out rows (at least {limit} are needed to judge a model)",
-        value=rows,
-        limit=limit,
-    )
-
-
-def _parity(share: float | None) -> Check:
-    detail = (
-        "the exported model was not compared with scikit-learn"
-        if share is None
-        else f"exported model and scikit-learn disagree on {share:.3%} of held-out rows (limit {MAX_LABEL_FLIPS:.1%})"
-    )
-    passed = share is not None and share <= MAX_LABEL_FLIPS
-    return Check(name="parity", passed=passed, detail=detail, value=share, limit=MAX_LABEL_FLIPS)
-
-
-def _compare(use_case: UseCase, truth: NDArray, challenger: NDArray, opponent: NDArray) -> dict[str, Any]:
-    """Scores of both, the gain, its interval, and the probability that it exceeds the minimum."""
-    promotion, metric = use_case.promotion, use_case.training.metric
-    sign = 1.0 if use_case.greater_is_better else -1.0
-    ours, theirs = metric_value(metric, truth, challenger), metric_value(metric, truth, opponent)
-    resampled = resampled_metrics(metric, truth, [challenger, opponent], seed=use_case.training.seed)
-    # A resample in which the metric is undefined (r2 of equal targets) counts against the challenger.
-    with np.errstate(invalid="ignore"):
-        gains = sign * (resampled[0] - resampled[1])
-    probability = float(np.mean(np.nan_to_num(gains, nan=-np.inf) > promotion.min_improvement))
-    defined = gains[np.isfinite(gains)]
-    tail = (1 - promotion.confidence) / 2
-    interval = tuple(float(bound) for bound in np.quantile(defined, [tail, 1 - tail])) if defined.size else None
-    return {
-        "challenger_score": _finite(ours),
-        "opponent_score": _finite(theirs),
-        "gain": _finite(sign * (ours - theirs)),
-        "gain_interval": interval,
-        "probability": probability,
-    }
-
-
-def _beats(use_case: UseCase, opponent: str, scores: dict[str, Any]) -> Check:
-    promotion = use_case.promotion
-    ours, theirs, gain = scores["challenger_score"], scores["opponent_score"], scores["gain"]
-    measured = (
-        f"{use_case.training.metric} {ours:.5g} against {theirs:.5g} of the {opponent}: gain {gain:+.3g}"
-        if gain is not None
-        else f"{use_case.training.metric} cannot be computed on these rows"
-    )
-    detail = (
-        f"{measured}, above {promotion.min_improvement:g} with probability {scores['probability']:.2f} "
-        f"(at least {promotion.confidence:g} is needed)"
-    )
-    return Check(
-        name=f"beats_{opponent}",
-        passed=scores["probability"] >= promotion.confidence,
-        detail=detail,
-        value=scores["probability"],
-        limit=promotion.confidence,
-    )
-
-
-def _finite(value: float) -> float | None:
-    """JSON has no NaN."""
-    return value if np.isfinite(value) else None
+def _compare_groups(use_case: UseCase, evidence: Evidence, champion: NDArray) -> list[GroupComparison]:
+    truth, challenger = evidence.truth, evidence.challenger
+    return [
+        *compare_classes(use_case, truth, challenger, champion),
+        *compare_segments(use_case, truth, challenger, champion, evidence.segments),
+    ]

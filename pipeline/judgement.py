@@ -2,7 +2,6 @@
 
 import re
 import tempfile
-import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
-from pipeline.bundle import MODEL_FILE, bundle_digest
+from pipeline.bundle import bundle_digest
 from pipeline.dataset import Snapshot
 from pipeline.evaluation import Evaluation, evaluate, feature_importances
 from pipeline.export import ParityReport, ServedModel, export_bundle
@@ -90,7 +89,7 @@ def evaluate_run(
         client.log_text(run_id, card, MODEL_CARD)
         client.log_dict(run_id, evaluation.model_dump(mode="json"), "evaluation.json")
         client.log_artifacts(run_id, str(folder), BUNDLE_FOLDER)
-        log_values(client, run_id, _metrics(evaluation, parity) | _cost(served, folder))
+        log_values(client, run_id, _metrics(evaluation, parity) | _cost(served))
         return JudgedRun(
             use_case=use_case.name,
             run_id=run_id,
@@ -130,18 +129,10 @@ def _metrics(evaluation: Evaluation, parity: ParityReport) -> dict[str, float]:
         "parity_label_flips": parity.label_flips,
         "parity_label_flip_share": parity.label_flips / max(parity.rows, 1),
         "parity_max_difference": parity.max_difference,
+        "parity_probability_difference": parity.probability_difference,
     }
 
 
-def _cost(served: ServedModel, folder: Path) -> dict[str, float]:
+def _cost(served: ServedModel) -> dict[str, float]:
     """Size of the served model, and what one row costs it here."""
-    example = pd.DataFrame([served.bundle.input_example])
-    times = []
-    for _ in range(50):
-        start = time.perf_counter()
-        served.scores(example)
-        times.append(time.perf_counter() - start)
-    return {
-        "onnx_megabytes": (folder / MODEL_FILE).stat().st_size / 1e6,
-        "single_row_milliseconds": sorted(times)[len(times) // 2] * 1000,
-    }
+    return {"onnx_megabytes": served.megabytes, "single_row_milliseconds": served.single_row_milliseconds()}

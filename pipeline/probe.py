@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from pipeline.bundle import Bundle, load_bundle
+from pipeline.bundle import PROBE_TOLERANCE, Bundle, load_bundle
 from pipeline.errors import RegistryError, ServingError
 from pipeline.promotion import rollback
 from pipeline.registry import Registry
@@ -16,8 +16,6 @@ from pipeline.use_case import UseCase
 if TYPE_CHECKING:
     from pipeline.warehouse import Warehouse
 
-# What an answer may differ by: float32 sums on another machine, and probabilities rounded for the reader.
-TOLERANCE = 1e-3
 REQUEST_SECONDS = 10
 PAUSE_SECONDS = 0.5
 
@@ -97,7 +95,7 @@ def _ask(url: str, bundle: Bundle, version: int) -> dict[str, Any] | str:
 def _difference(answer: dict[str, Any], bundle: Bundle) -> str:
     """How an answer differs from the one recorded with the model; empty when it does not."""
     found, probabilities = answer.get("prediction"), answer.get("probabilities")
-    if bundle.expects(found, probabilities, TOLERANCE):
+    if bundle.expects(found, probabilities, PROBE_TOLERANCE):
         return ""
     expected = bundle.expected
     return (

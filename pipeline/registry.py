@@ -146,7 +146,9 @@ class Registry:
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
             with explained(self.tracking_uri, f"download the serving bundle of {label}"):
                 # Asked first: a download says neither which file is missing nor that trying again is in vain.
-                listed = {file.path for file in self._client.list_artifacts(version.run_id, BUNDLE_FOLDER)}
+                listed: set[str] = set()
+                with Tolerate("RESOURCE_DOES_NOT_EXIST"):  # the run itself is gone
+                    listed = {file.path for file in self._client.list_artifacts(version.run_id, BUNDLE_FOLDER)}
                 if missing := {f"{BUNDLE_FOLDER}/{name}" for name in (BUNDLE_FILE, MODEL_FILE)} - listed:
                     what = "no serving bundle" if not listed else f"no {' and no '.join(sorted(missing))}"
                     raise ArtifactsGone(f"{label} has {what}: its artifacts in MLflow are gone")
@@ -246,6 +248,20 @@ class Registry:
         """Keep the traffic rule of a model, for every replica of the inference API to follow."""
         with explained(self.tracking_uri, f"set the traffic rule of {name}"):
             self._client.set_registered_model_tag(name, TRAFFIC_TAG, rule.model_dump_json())
+
+    def read_text(self, version: VersionInfo, path: str) -> str | None:
+        """A text artifact of a version's run; None when there is none."""
+        with explained(self.tracking_uri, f"read {path} of version {version.version} of {version.name}"):
+            folder = path.rpartition("/")[0] or None
+            if path not in {file.path for file in self._client.list_artifacts(version.run_id, folder)}:
+                return None
+            with tempfile.TemporaryDirectory(prefix="artifact-") as scratch:
+                return Path(self._client.download_artifacts(version.run_id, path, scratch)).read_text(encoding="utf-8")
+
+    def log_text(self, version: VersionInfo, text: str, path: str) -> None:
+        """Store a text with the run of a version."""
+        with explained(self.tracking_uri, f"store {path} of version {version.version} of {version.name}"):
+            self._client.log_text(version.run_id, text, path)
 
     def log_document(self, version: VersionInfo, document: Mapping[str, Any], path: str) -> None:
         """Store a JSON document with the run of a version."""

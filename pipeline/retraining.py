@@ -7,10 +7,8 @@ steps that need them: the others start in an instant.
 
 import json
 import math
-import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
@@ -19,15 +17,11 @@ from pipeline import promotion
 from pipeline.decision import TrainingDecision, decide_training
 from pipeline.errors import RegistryError
 from pipeline.gate import PromotionDecision, decide_promotion
-from pipeline.model_version import VersionInfo
 from pipeline.probe import verify_serving
 from pipeline.registry import Registry
 from pipeline.use_case import UseCase
 
 if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
-
     from pipeline.dataset import Snapshot
     from pipeline.lake import Lake
     from pipeline.warehouse import Warehouse
@@ -92,21 +86,14 @@ def register(use_case: UseCase, registry: Registry, run: dict[str, Any]) -> int:
 
 def compare(use_case: UseCase, lake: "Lake", registry: Registry, version: int) -> dict[str, Any]:
     """Judge a version against the champion, in the form in which both are served, on the same held-out rows."""
+    from pipeline.comparison import gather_evidence
     from pipeline.dataset import load_snapshot
-    from pipeline.evaluation import baseline_predictions
 
     challenger, champion = registry.resolve(use_case.name, version), registry.champion(use_case.name)
     train, holdout = load_snapshot(lake, _find_snapshot(use_case, lake, challenger.tags.get("dataset_digest")))
     opponent = champion if champion and champion.version != version else None
-    decision = decide_promotion(
-        use_case,
-        truth=holdout[use_case.target.name].to_numpy(),
-        challenger=_served_predictions(registry, challenger, holdout),
-        champion=_served_predictions(registry, opponent, holdout) if opponent else None,
-        baseline=baseline_predictions(use_case, train, len(holdout)),
-        label_flip_share=_label_flip_share(challenger),
-        champion_version=opponent.version if opponent else None,
-    )
+    evidence = gather_evidence(use_case, registry, challenger, opponent, train, holdout)
+    decision = decide_promotion(use_case, evidence)
     return decision.model_dump(mode="json")
 
 
@@ -194,22 +181,3 @@ def _find_snapshot(use_case: UseCase, lake: "Lake", digest: str | None) -> "Snap
             "missing), so it cannot be compared: train with `mlops train`"
         )
     return Snapshot.model_validate_json(lake.get(f"snapshots/{use_case.name}/{digest}.json"))
-
-
-def _served_predictions(registry: Registry, version: VersionInfo, holdout: "pd.DataFrame") -> "np.ndarray":
-    """What a version answers for the held-out rows, as serving would run it."""
-    from pipeline.export import ServedModel
-
-    with tempfile.TemporaryDirectory(prefix="bundle-") as folder:
-        model = ServedModel(registry.download_bundle(version, Path(folder) / "serving"))
-        # A column that has left the use case since is missing to an old champion, as it would be in a request.
-        names = dict.fromkeys([*holdout.columns, *(column.name for column in model.bundle.columns)])
-        return model.predict(holdout.reindex(columns=list(names)))
-
-
-def _label_flip_share(version: VersionInfo) -> float | None:
-    """Share of held-out rows on which the exported model differs, from the version's parity report."""
-    report = json.loads(version.tags.get("parity", "{}"))
-    if not report.get("rows") or not math.isfinite(report.get("max_difference") or 0):
-        return None
-    return float(report["label_flips"] / report["rows"])

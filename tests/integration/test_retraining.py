@@ -246,6 +246,24 @@ def test_a_snapshot_that_is_gone_is_named_and_the_champion_stays(loop: Loop, tmp
     assert loop.champion() == 2
 
 
+def test_a_champion_whose_artifacts_are_gone_stays_and_the_decision_says_why(loop: Loop) -> None:
+    champion = loop.registry.resolve("penguins", 2)
+    [folder] = {path.parent for path in loop.folder.parent.rglob("bundle.json") if champion.run_id in str(path)}
+    kept = folder.with_name("elsewhere")
+    folder.rename(kept)
+    try:
+        decision = retraining.compare(loop.use_case, loop.lake, loop.registry, 3)
+        assert not retraining.promote(loop.use_case, loop.warehouse, loop.registry, 3, decision)
+    finally:
+        kept.rename(folder)
+    [reason] = decision["reasons"]
+    assert reason.startswith("the champion, version 2, cannot be judged: version 2 of penguins has no serving bundle")
+    assert "`mlops promote penguins --version 3`" in reason
+    assert (decision["opponent"], decision["opponent_version"]) == ("baseline", 2)
+    assert loop.champion() == 2
+    assert loop.warehouse.promotion_history("penguins")[0].action == "reject"
+
+
 class FakeApi:
     """An inference API that serves what a test tells it to."""
 
