@@ -22,6 +22,7 @@ from inference_api.openapi import live_openapi
 from inference_api.prediction_log import PredictionLog, Writer
 from inference_api.prediction_routes import PredictionService
 from inference_api.selection import Selector
+from inference_api.shadow import ShadowRunner
 from inference_api.version_pool import VersionPool
 from pipeline.errors import PipelineError
 from pipeline.settings import InferenceApiSettings, load_settings
@@ -55,9 +56,11 @@ def create_app(
         if settings.prediction_log
         else None
     )
+    shadow = ShadowRunner(metrics)
     service = PredictionService(
         store,
         selector,
+        shadow,
         metrics,
         log,
         default=settings.default_use_case,
@@ -68,10 +71,12 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         store.start()
+        shadow.start()
         if log is not None:
             log.start()
         yield
         store.stop()
+        shadow.stop()
         service.close()
         selector.close()
         if log is not None:

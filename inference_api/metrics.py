@@ -8,6 +8,8 @@ from prometheus_client.multiprocess import MultiProcessCollector
 MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"
 LATENCY_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
+DIFFERENCE_BUCKETS = (0.0, 0.001, 0.01, 0.05, 0.1, 0.2, 0.5, 1.0)
+
 
 class ServiceMetrics:
     """The metrics of the inference API.
@@ -57,10 +59,44 @@ class ServiceMetrics:
         self.registry_up = Gauge(
             "inference_registry_up", "1 when the model registry answers", multiprocess_mode="livemin", registry=registry
         )
+        self.canary_fallbacks = Counter(
+            "inference_canary_fallbacks",
+            "Requests that a canary failed and the champion answered",
+            ["model", "version"],
+            registry=registry,
+        )
+        self.shadow_records = Counter(
+            "inference_shadow_records",
+            "Records that a shadow predicted too: agree, differ or failed",
+            ["model", "version", "outcome"],
+            registry=registry,
+        )
+        self.shadow_difference = Histogram(
+            "inference_shadow_difference",
+            "Largest difference of a probability, or of a number relative to the champion's",
+            ["model", "version"],
+            buckets=DIFFERENCE_BUCKETS,
+            registry=registry,
+        )
+        self.shadow_seconds = Histogram(
+            "inference_shadow_seconds",
+            "Time a shadow took to predict one request's records",
+            ["model", "version"],
+            buckets=LATENCY_BUCKETS,
+            registry=registry,
+        )
+        self.shadow_dropped = Counter(
+            "inference_shadow_dropped", "Requests the shadow's queue had no room for", ["model"], registry=registry
+        )
         self.log_written = Counter("inference_prediction_log_written", "Predictions stored", registry=registry)
         self.log_dropped = Counter(
             "inference_prediction_log_dropped",
-            "Predictions not stored, the log being full or failing",
+            "Predictions not stored, the log being full or the warehouse refusing them",
+            registry=registry,
+        )
+        self.log_refused = Counter(
+            "inference_prediction_log_refused",
+            "Of the predictions not stored, those that the warehouse refused",
             registry=registry,
         )
 

@@ -21,9 +21,11 @@ from inference_api.replies import (
     ModelVersion,
     RollbackReply,
     RollbackRequest,
+    TrafficReply,
 )
 from inference_api.selection import Selector, read_query
 from pipeline.errors import PipelineError, RegistryError
+from pipeline.traffic import TrafficRule
 
 # What a client waits for a reload; a slow registry is then followed in the background.
 RELOAD_SECONDS = 5.0
@@ -48,6 +50,20 @@ def summary(state: ModelState) -> ModelSummary:
     )
 
 
+def traffic_reply(state: ModelState) -> TrafficReply | None:
+    """The traffic of a model as replies show it."""
+    traffic = state.traffic
+    if traffic is None:
+        return None
+    return TrafficReply(
+        mode=traffic.rule.mode,
+        alias=traffic.rule.alias,
+        version=traffic.version.version if traffic.version else None,
+        share=traffic.rule.share,
+        problem=traffic.problem,
+    )
+
+
 def _detail(state: ModelState, predictor: Predictor | None) -> ModelDetail:
     bundle = predictor.bundle if predictor else None
     versions = [
@@ -66,6 +82,7 @@ def _detail(state: ModelState, predictor: Predictor | None) -> ModelDetail:
         unit=bundle.target_unit if bundle else None,
         version=predictor.version if predictor else None,
         path=predictor.path if predictor else None,
+        traffic=traffic_reply(state),
         labels=bundle.labels if bundle else {},
         versions=versions,
         record_schema=record_schema(bundle) if bundle else None,
@@ -121,6 +138,20 @@ def model_routes(store: ModelStore, selector: Selector, api_key: str, roll_back:
         query = read_query(request.scope["query_string"])
         asked = query.version is not None or query.alias is not None
         return _detail(state, await selector.predictor(name, query) if asked else state.predictor)
+
+    @router.put("/models/{name}/traffic", tags=["operations"], dependencies=[Depends(authorised)])
+    async def traffic(name: str, rule: TrafficRule, response: Response) -> TrafficReply:
+        """Let another version shadow the champion, or take a share of its requests; mode `off` ends both.
+
+        Kept in the model registry: of several workers and replicas, the others follow at their next poll.
+        """
+        await selector.state(name)
+        try:
+            await in_time(lambda: store.set_traffic(name, rule))
+        except TimeoutError:
+            response.status_code = 202
+        found = traffic_reply(store.state(name))
+        return found or TrafficReply(**rule.model_dump(), version=None, problem=f"{name} has no champion yet")
 
     @router.post("/models/{name}/reload", tags=["operations"], dependencies=[Depends(authorised)])
     async def reload(name: str, response: Response) -> ModelSummary:

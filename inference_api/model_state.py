@@ -4,9 +4,13 @@ import random
 import re
 import time
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from inference_api.predictor import Predictor
 from pipeline.model_version import VersionInfo
+
+if TYPE_CHECKING:
+    from inference_api.traffic import Traffic
 
 LONGEST_PAUSE_SECONDS = 60.0
 _CREDENTIALS = re.compile(r"(?<=://)[^\s/]*@")
@@ -27,6 +31,7 @@ class ModelState:
     versions : what the registry said last, newest first; kept through its outages.
     problem : why the champion of the registry is not the version served; None when it is.
     confirmed : whether the registry has named the served version as champion since the start.
+    traffic : what another version has to do with the requests; None where nobody ever set it.
     """
 
     name: str
@@ -35,10 +40,15 @@ class ModelState:
     versions: tuple[VersionInfo, ...] = ()
     problem: str | None = None
     confirmed: bool = False
+    traffic: "Traffic | None" = None
 
     def loaded(self, version: VersionInfo) -> Predictor | None:
         """The predictor of a version where it is loaded for what the model serves."""
-        return self.predictor if self.served is not None and is_same(self.served, version) else None
+        if self.served is not None and is_same(self.served, version):
+            return self.predictor
+        traffic = self.traffic
+        beside = traffic is not None and traffic.version is not None and is_same(traffic.version, version)
+        return traffic.predictor if beside and traffic is not None else None
 
     @property
     def champion(self) -> VersionInfo | None:

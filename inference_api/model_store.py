@@ -22,8 +22,10 @@ from inference_api.model_cache import ModelCache, ServedRecord
 from inference_api.model_loader import ModelLoader
 from inference_api.model_state import Attempts, Failures, ModelState, is_same, problem_of
 from inference_api.predictor import Predictor
+from inference_api.traffic import TrafficFollower
 from pipeline.errors import PipelineError
 from pipeline.model_version import VersionInfo
+from pipeline.traffic import TrafficRule
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +35,8 @@ RETRY_AFTER_SECONDS = 5
 class RegistryReader(Protocol):
     """The part of `pipeline.registry.Registry` that serving needs."""
 
-    def models(self) -> list[str]: ...
+    def model_tags(self) -> dict[str, dict[str, str]]: ...
+    def set_traffic(self, name: str, rule: TrafficRule) -> None: ...
     def versions(self, name: str) -> list[VersionInfo]: ...
     def download_bundle(self, version: VersionInfo, folder: Path) -> Path: ...
 
@@ -68,11 +71,13 @@ class ModelStore:
         self._registry: RegistryReader | None = None
         self._cache = cache
         self._loader = ModelLoader(cache, metrics)
+        self._traffic = TrafficFollower(self._loader, poll_seconds)
         self._poll_seconds = poll_seconds
         self._metrics = metrics
         self._attempts: dict[str, Attempts] = {}
         self._outage = Failures()
         self._refreshing = threading.Lock()
+        self._publishing = threading.Lock()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -118,6 +123,30 @@ class ModelStore:
         """Load any version, off the event loop; raises whatever keeps it from being served."""
         return self._loader.load(self._opened(), version)[0]
 
+    def set_traffic(self, name: str, rule: TrafficRule) -> None:
+        """Keep a rule in the registry and follow it; off the event loop.
+
+        Raises
+        ------
+        RegistryError
+            It cannot be kept.
+        """
+        self._opened().set_traffic(name, rule)
+        self.refresh(name)
+
+    def canary_failed(self, canary: Predictor, error: Exception) -> None:
+        """Note that a canary failed a request which the champion could answer."""
+        self._metrics.canary_fallbacks.labels(canary.name, canary.version).inc()
+        with self._publishing:
+            state = self.states.get(canary.name)
+            traffic = state.traffic if state is not None else None
+            if state is None or traffic is None or traffic.predictor is not canary or traffic.problem is not None:
+                return
+            problem = f"{canary} failed requests, which the champion answered; the first: {problem_of(error)}"
+            logger.warning("%s", problem)
+            noted = replace(state, traffic=replace(traffic, problem=problem))
+            self.states = MappingProxyType({**self.states, state.name: noted})
+
     def start(self) -> None:
         """Load what the cache holds, then follow the registry, both in a thread of their own."""
         self._thread = threading.Thread(target=self._follow, name="model-store", daemon=True)
@@ -134,15 +163,15 @@ class ModelStore:
         with self._refreshing:
             try:
                 registry, began = self._opened(), time.monotonic()
-                names = list(registry.models())
-                for wanted in names if name is None else [name] if name in names else []:
+                tags = registry.model_tags()
+                for wanted in sorted(tags) if name is None else [name] if name in tags else []:
                     try:
-                        self._follow_champion(registry, wanted, retry_now=name is not None)
+                        self._follow_model(registry, wanted, tags[wanted], retry_now=name is not None)
                     except Exception as error:
                         # Is it this model, or the registry? That raises here too, and nothing is said of the model.
-                        registry.models()
+                        registry.model_tags()
                         self._not_followed(wanted, error)
-                for gone in self.states.keys() - set(names):
+                for gone in self.states.keys() - set(tags):
                     self._without_champion(self.states[gone], (), f"{gone} is no longer in the model registry")
             except Exception as error:
                 # Whatever a registry that is down, slow or lying makes of a reply, serving goes on.
@@ -186,22 +215,24 @@ class ModelStore:
                     logger.info("serving %s from the cache", predictor)
                     self._publish(ModelState(champion.name, predictor, champion, tuple(record.versions)))
 
-    def _follow_champion(self, registry: RegistryReader, name: str, *, retry_now: bool) -> None:
+    def _follow_model(self, registry: RegistryReader, name: str, tags: Mapping[str, str], *, retry_now: bool) -> None:
         versions = tuple(registry.versions(name))
         state = replace(self.states.get(name, ModelState(name)), versions=versions)
         champion = state.champion
         if champion is None:
             self._without_champion(state, versions, f"no version of {name} has the alias champion")
-        elif state.served is not None and is_same(state.served, champion):
+            return
+        if state.served is not None and is_same(state.served, champion):
             self._attempts.pop(name, None)
-            self._publish(replace(state, problem=None, confirmed=True))
+            state = replace(state, problem=None, confirmed=True)
         else:
             attempts = self._attempts.get(name)
             if attempts is None or attempts.run_id != champion.run_id:
                 attempts = self._attempts[name] = Attempts(champion.run_id)
             if retry_now or time.monotonic() >= attempts.failures.retry_at:
                 state = self._load(registry, state, champion, attempts)
-            self._publish(state)
+                self._publish(state)
+        self._publish(replace(state, traffic=self._traffic.follow(registry, state, tags, retry_now=retry_now)))
 
     def _load(
         self, registry: RegistryReader, state: ModelState, champion: VersionInfo, attempts: Attempts
@@ -236,7 +267,7 @@ class ModelStore:
     def _without_champion(self, state: ModelState, versions: tuple[VersionInfo, ...], problem: str) -> None:
         # What only the cache knows of may be left from another registry; what the registry once named stays.
         if state.confirmed or state.predictor is None:
-            self._publish(replace(state, versions=versions, problem=problem))
+            self._publish(replace(state, versions=versions, problem=problem, traffic=None))
         else:
             logger.warning("no longer serving the cached %s: %s", state.predictor, problem)
             self._publish(ModelState(state.name, versions=versions, problem=problem))
@@ -244,7 +275,8 @@ class ModelStore:
     def _publish(self, state: ModelState) -> None:
         if self.states.get(state.name) == state:
             return
-        self.states = MappingProxyType({**self.states, state.name: state})
+        with self._publishing:
+            self.states = MappingProxyType({**self.states, state.name: state})
         self._metrics.model_version.labels(state.name).set(state.predictor.version if state.predictor else 0)
         self._metrics.model_stale.labels(state.name).set(state.status in ("stale", "not loaded"))
 

@@ -22,6 +22,7 @@ from inference_api.prediction_log import PredictionLog
 from inference_api.predictor import Outcome, Predictor
 from inference_api.request_schema import MODEL_KEY, Values, requested_model
 from inference_api.selection import Choice, Selector
+from inference_api.shadow import ShadowRunner
 
 # A body beyond this leaves the event loop to the single inference thread, so that probes stay quick.
 INLINE_BYTES = 16 * 1024
@@ -66,6 +67,7 @@ class PredictionService:
         self,
         store: ModelStore,
         selector: Selector,
+        shadow: ShadowRunner,
         metrics: ServiceMetrics,
         log: PredictionLog | None,
         *,
@@ -75,6 +77,7 @@ class PredictionService:
     ) -> None:
         self._store = store
         self._selector = selector
+        self._shadow = shadow
         self._counter: Callable[..., Any] = lru_cache(64)(metrics.predictions.labels)
         self._log = log
         self._default = default
@@ -131,7 +134,9 @@ class PredictionService:
     def _answer_plain(self, body: bytes, request_id: str) -> bytes | None:
         """The quick answer of the default model's champion; None when it takes a closer look."""
         state = self._store.states.get(self._default)
-        if state is None or state.predictor is None:
+        if state is None or state.predictor is None or state.predictor.path != "onnx":
+            return None
+        if state.traffic is not None and state.traffic.canary_for(request_id) is not None:
             return None
         values = state.predictor.validator.read_plain(body, self._default)
         return None if values is None else self._reply(state.predictor, values, request_id)
@@ -150,7 +155,9 @@ class PredictionService:
         return name
 
     def _answer_one(self, predictor: Predictor, body: bytes, request_id: str) -> bytes:
-        return self._reply(predictor, predictor.validator.read_one(body, named=True), request_id)
+        validator = predictor.validator
+        values = validator.read_plain(body, predictor.name) or validator.read_one(body, named=True)
+        return self._reply(predictor, values, request_id)
 
     def _reply(self, predictor: Predictor, values: Values, request_id: str) -> bytes:
         outcome = predictor.predict_one(values)
@@ -178,6 +185,11 @@ class PredictionService:
         self._counter(predictor.name, predictor.version).inc(len(rows))
         if self._log is not None:
             self._log.add(request_id, predictor, rows, outcomes)
+        state = self._store.states.get(predictor.name)
+        if state is not None and state.traffic is not None and state.predictor is predictor:
+            shadow = state.traffic.shadow_for(request_id)
+            if shadow is not None:
+                self._shadow.offer(shadow, predictor, rows, outcomes)
 
 
 class _Endpoint:

@@ -40,6 +40,7 @@ class Predictor(ABC):
     path : how it predicts; what is not ``"onnx"`` takes milliseconds a record and is kept off the event loop.
     classes : of a classification, in the order of `scores`; empty for a regression.
     predictions, labels : how each class is answered, and its full name.
+    form : what a record holds; values that were checked for one predictor fit another one of the same form.
     """
 
     path: ClassVar[Route]
@@ -49,6 +50,10 @@ class Predictor(ABC):
         self.version = version
         self.bundle = bundle
         self.validator = RecordValidator(bundle)
+        self.form = tuple(
+            (column.name, column.type, column.nullable, column.minimum, column.maximum, tuple(column.categories or ()))
+            for column in bundle.columns
+        )
         self.classes = tuple(bundle.classes)
         integers = all(value.lstrip("-").isdecimal() and str(int(value)) == value for value in self.classes)
         self.predictions: list[int | str] = [int(c) if integers else c for c in self.classes]

@@ -5,6 +5,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pipeline.traffic import TrafficMode
+
 ModelStatus = Literal["serving", "stale", "not loaded", "no champion"]
 
 
@@ -47,11 +49,22 @@ class ModelVersion(_Reply):
     created_at: datetime
 
 
+class TrafficReply(_Reply):
+    """What another version has to do with the requests to a model."""
+
+    mode: TrafficMode
+    alias: str
+    version: int | None = Field(description="the version that has the alias now")
+    share: float
+    problem: str | None = Field(description="why it takes no part, or how it failed")
+
+
 class ModelDetail(ModelSummary):
     target: str | None
     unit: str | None = Field(description="of the target")
     version: int | None = Field(description="the version described: the one asked for, else the champion")
     path: Literal["onnx", "pyfunc"] | None = Field(description="how that version predicts: pyfunc is the slow way")
+    traffic: TrafficReply | None = Field(description="shadow or canary beside the champion; null where never set")
     labels: dict[str, str] = Field(description="full name of each class; empty for a regression")
     versions: list[ModelVersion] = Field(description="newest first, as the registry said last")
     record_schema: dict[str, Any] | None = Field(

@@ -57,7 +57,8 @@ class Choice(msgspec.Struct, frozen=True, gc=False):
     @property
     def is_quick(self) -> bool:
         """Whether an answer takes microseconds, and may be made on the event loop."""
-        return self.predictor.path == "onnx" and not self.explain
+        champion = self.champion
+        return self.predictor.path == "onnx" and not self.explain and (champion is None or champion.path == "onnx")
 
     def answer(self, function: Callable[..., Any], *args: Any) -> Any:
         """``function(predictor, *args)``, or the same of the champion where a canary fails.
@@ -96,9 +97,12 @@ class Selector:
         """
         query = read_query(scope["query_string"]) if scope["query_string"] else NOTHING_ASKED
         state = self._store.states.get(name)
-        if state is None or state.predictor is None or query is not NOTHING_ASKED:
+        if state is None or state.predictor is None or query.version is not None or query.alias is not None:
             return Choice(await self.predictor(name, query), query.explain)
-        return Choice(state.predictor)
+        canary = None if state.traffic is None else state.traffic.canary_for(scope["request_id"])
+        if canary is None:
+            return Choice(state.predictor, query.explain)
+        return Choice(canary, query.explain, state.predictor, self._store.canary_failed)
 
     async def state(self, name: str) -> ModelState:
         """What is known of a model; raises 404 or 503 where nothing is."""

@@ -16,6 +16,7 @@ from pipeline.bundle import bundle_digest
 from pipeline.errors import RegistryError
 from pipeline.model_version import VersionInfo
 from pipeline.settings import InferenceApiSettings
+from pipeline.traffic import TRAFFIC_TAG, TrafficRule
 from pipeline.use_case import UseCase
 from tests.bundles import make_bundle
 
@@ -28,12 +29,17 @@ class MemoryRegistry:
 
     bundles: dict[str, Path] = field(default_factory=dict)
     known: dict[str, list[VersionInfo]] = field(default_factory=dict)
+    tags: dict[str, dict[str, str]] = field(default_factory=dict)
     down: bool = False
     downloads: int = 0
 
-    def models(self) -> list[str]:
+    def model_tags(self) -> dict[str, dict[str, str]]:
         self._check()
-        return sorted(self.known)
+        return {name: self.tags.get(name, {}) for name in self.known}
+
+    def set_traffic(self, name: str, rule: TrafficRule) -> None:
+        self._check()
+        self.tags[name] = {TRAFFIC_TAG: rule.model_dump_json()}
 
     def versions(self, name: str) -> list[VersionInfo]:
         self._check()
@@ -71,6 +77,18 @@ class MemoryRegistry:
     def promote(self, name: str, version: int | None) -> None:
         self.known[name] = [
             info.model_copy(update={"aliases": ["champion"] if info.version == version else []})
+            for info in self.known[name]
+        ]
+
+    def challenge(self, name: str, version: int | None) -> None:
+        """Give a version the alias challenger, and no other one."""
+        self.known[name] = [
+            info.model_copy(
+                update={
+                    "aliases": [alias for alias in info.aliases if alias != "challenger"]
+                    + (["challenger"] if info.version == version else [])
+                }
+            )
             for info in self.known[name]
         ]
 

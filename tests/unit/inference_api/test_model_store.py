@@ -170,7 +170,7 @@ def test_credentials_of_the_registry_are_not_shown(registry: MemoryRegistry, tmp
 def test_registry_that_answers_nonsense_is_an_outage(registry: MemoryRegistry, tmp_path: Path, answer: Any) -> None:
     store = open_store(registry, tmp_path)
     store.refresh()
-    registry.models = lambda: answer  # type: ignore[method-assign]
+    registry.model_tags = lambda: answer  # type: ignore[method-assign]
     registry.versions = lambda _: answer  # type: ignore[method-assign,assignment]
     store.refresh()
     assert served(store) == 1
