@@ -23,6 +23,7 @@ ProblemKind = Literal[
     "unreachable",
     "timeout",
     "no_model",
+    "no_warehouse",
     "unknown_model",
     "invalid",
     "unauthorised",

@@ -8,6 +8,7 @@ import streamlit as st
 from pipeline.errors import ConfigurationError
 from pipeline.settings import UiSettings, load_settings
 from ui.i18n import escape
+from ui.links import draw_links
 from ui.session import choose_language
 
 logger = logging.getLogger(__name__)
@@ -30,8 +31,12 @@ def main() -> None:
         [
             st.Page("pages/predict.py", title=t("nav.predict"), icon=":material/online_prediction:", default=True),
             st.Page("pages/models.py", title=t("nav.models"), icon=":material/deployed_code:"),
+            st.Page("pages/data.py", title=t("nav.data"), icon=":material/database:"),
+            st.Page("pages/monitoring.py", title=t("nav.monitoring"), icon=":material/monitoring:"),
         ]
     )
+    # Filled after the page, which knows what it shows.
+    beside = st.sidebar.container(key="links", gap=None)
     with st.sidebar:
         st.caption(f"{t('app.api')}: `{settings.inference_api_url}`")
     try:
@@ -41,6 +46,8 @@ def main() -> None:
         logger.exception("page %s failed", page.title)
         st.error(t("problem.page"), icon=":material/error:")
         st.button(t("retry"), key="retry_page", icon=":material/refresh:")
+    with beside:
+        draw_links(settings, page.url_path, t)
 
 
 main()

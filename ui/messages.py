@@ -10,9 +10,9 @@ from ui.i18n import Translator, escape
 from ui.session import api_client, forget_answers
 
 # Waiting is the answer to these, so a warning; anything else is an error.
-_WARNINGS = ("no_model", "busy")
+_WARNINGS = ("no_model", "no_warehouse", "busy")
 # These pass without anybody touching this page, which therefore looks again by itself.
-_PASSING = ("no_model", "unreachable")
+_PASSING = ("no_model", "no_warehouse", "unreachable")
 LOOK_AGAIN_SECONDS = 5.0
 
 

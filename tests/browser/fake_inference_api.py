@@ -23,6 +23,7 @@ from tests.browser.fake_versions import (
     version_details,
     version_line,
 )
+from tests.browser.fake_operations import FakeOperations
 from tests.course_client import COURSE_RECORD
 
 USE_CASES = Path(__file__).resolve().parents[2] / "use_cases"
@@ -92,6 +93,7 @@ class FakeInferenceApi:
     old : answer as an API did that knew neither versions nor history nor explanations.
     explains : whether it can explain predictions.
     no_artifacts : what keeps versions' evaluations away, if anything.
+    operations : state of the routes about data and monitoring.
     """
 
     def __init__(self) -> None:
@@ -112,12 +114,16 @@ class FakeInferenceApi:
         self.old = False
         self.explains = True
         self.no_artifacts: str | None = None
+        self.operations = FakeOperations(self.use_cases)
 
     def answer(self, method: str, path: str, body: Any, key: str | None = None) -> tuple[int, Any]:
         """Status and JSON for one request; `key` is what it has in X-API-Key."""
         time.sleep(self.delay_seconds)
         if self.fault:
             return self.fault[0], {"detail": self.fault[1]}
+        operations = self.operations.answer(path)
+        if operations:
+            return operations
         path, _, query = path.partition("?")
         asked = {} if self.old else {name: values[0] for name, values in parse_qs(query).items()}
         parts = path.strip("/").split("/")

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 
 from ui.texts.common import COMMON
+from ui.texts.data import DATA
 from ui.texts.models import MODELS
+from ui.texts.monitoring import MONITORING
 from ui.texts.predict import PREDICT
 
-TEXTS: Mapping[str, tuple[str, str]] = {**COMMON, **PREDICT, **MODELS}
+TEXTS: Mapping[str, tuple[str, str]] = {**COMMON, **PREDICT, **MODELS, **DATA, **MONITORING}

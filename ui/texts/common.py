@@ -7,6 +7,13 @@ COMMON: Mapping[str, tuple[str, str]] = {
     "app.api": ("Inference API", "API de inferencia"),
     "nav.predict": ("Predict", "Predecir"),
     "nav.models": ("Models", "Modelos"),
+    "nav.data": ("Data", "Datos"),
+    "nav.monitoring": ("Monitoring", "Monitoreo"),
+    "links.title": ("Open in", "Abrir en"),
+    "links.grafana_help": (
+        "Runs with `docker compose --profile monitoring up`",
+        "Funciona con `docker compose --profile monitoring up`",
+    ),
     "retry": ("Retry", "Reintentar"),
     "refresh": ("Refresh", "Actualizar"),
     # Metrics
@@ -32,6 +39,13 @@ COMMON: Mapping[str, tuple[str, str]] = {
         "has promoted its model.",
         "Aún no hay un modelo que responda. Aparece cuando se han recolectado suficientes lotes y un entrenamiento "
         "ha promovido su modelo.",
+    ),
+    "problem.no_warehouse": (
+        "The warehouse, which holds what was collected and predicted, does not answer, so this cannot be shown now. "
+        "Predictions go on without it. Look at its container (MySQL); it comes back by itself.",
+        "El almacén de datos, donde está lo recolectado y lo predicho, no responde; por ahora esto no se "
+        "puede mostrar. "
+        "Las predicciones siguen sin él. Revisa su contenedor (MySQL); vuelve solo.",
     ),
     "problem.unknown_model": (
         "The API does not know this model. Choose another one, or refresh the list.",
