@@ -43,12 +43,12 @@ def _property(column: BundleColumn) -> dict[str, Any]:
     else:
         limits = {"minimum": column.minimum, "maximum": column.maximum}
         found |= {key: _number(value) for key, value in limits.items() if value is not None}
-    default = _default(column)
+    default = typical_value(column)
     return found if default is None else found | {"default": default}
 
 
-def _default(column: BundleColumn) -> Any:
-    """The value a form starts with: typical of the training rows, and accepted by the schema."""
+def typical_value(column: BundleColumn) -> Any:
+    """The median or most frequent value of the training rows, as the schema accepts it; None where it is not known."""
     statistics = column.statistics
     if not column.is_numeric:
         frequencies = statistics.frequencies or {}
