@@ -46,6 +46,7 @@ class Snapshot(BaseModel):
     uri : where the Parquet file is.
     train_rows, holdout_rows : how many rows a model is fitted on, and judged on.
     batch_ids : ``group/epoch/batch`` of every delivery the rows came from.
+    last_ledger_id : newest entry of the warehouse's ledger with a row in the snapshot; later rows are new to a model.
     columns : model-facing columns (features, then the target) and their types.
     """
 
@@ -58,6 +59,7 @@ class Snapshot(BaseModel):
     train_rows: int
     holdout_rows: int
     batch_ids: list[str] = Field(default_factory=list)
+    last_ledger_id: int | None = None
     created_at: datetime
     columns: dict[str, ColumnType]
     target: str
@@ -77,7 +79,8 @@ def take_snapshot(use_case: UseCase, warehouse: RowStore, lake: ObjectStore) -> 
     # The ledger first: a delivery stored in between adds rows, never a batch id without rows.
     batch_ids = sorted({f"{e.group_number}/{e.epoch}/{e.batch_number:02d}" for e in warehouse.ledger(use_case)})
     columns = model_columns(use_case)
-    frame = _select(use_case, warehouse.read_rows(use_case), columns)
+    rows = warehouse.read_rows(use_case)
+    frame = _select(use_case, rows, columns)
     if frame.height < use_case.training.min_rows:
         raise TrainingError(
             f"{use_case.name}: {frame.height} rows are too few to train, at least {use_case.training.min_rows} are "
@@ -97,6 +100,7 @@ def take_snapshot(use_case: UseCase, warehouse: RowStore, lake: ObjectStore) -> 
         train_rows=frame.height - holdout,
         holdout_rows=holdout,
         batch_ids=batch_ids,
+        last_ledger_id=_last_ledger_id(rows),
         created_at=datetime.now(UTC),
         columns=columns,
         target=use_case.target.name,
@@ -189,6 +193,11 @@ def _select(use_case: UseCase, rows: pl.DataFrame, columns: dict[str, ColumnType
             f"{use_case.name}.yaml if the source no longer sends it"
         )
     return rows.select(ROW_HASH, *columns).sort(ROW_HASH)
+
+
+def _last_ledger_id(rows: pl.DataFrame) -> int | None:
+    newest = rows["ledger_id"].max() if "ledger_id" in rows.columns else None
+    return newest if isinstance(newest, int) else None
 
 
 def _digest(row_hashes: Sequence[str], columns: dict[str, ColumnType], holdout_share: float) -> str:

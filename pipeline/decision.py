@@ -4,6 +4,8 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
+from pipeline.collected_drift import CollectedDrift
+from pipeline.drift import DriftReport
 from pipeline.model_version import PROMOTION_TAG, VersionInfo
 from pipeline.use_case import UseCase
 
@@ -15,27 +17,34 @@ class TrainingDecision(BaseModel):
 
     train: bool
     reasons: list[str]
-    numbers: dict[str, float | int | None]
+    numbers: dict[str, float | int | str | None]
 
 
 def decide_training(
-    use_case: UseCase, rows: int, versions: list[VersionInfo], now: datetime, forced: bool = False
+    use_case: UseCase,
+    rows: int,
+    versions: list[VersionInfo],
+    now: datetime,
+    drift: CollectedDrift | None = None,
+    forced: bool = False,
 ) -> TrainingDecision:
     """Decide whether the rows collected since the last training are worth a new one.
 
     Trains when forced, without a champion, when the share of new rows since the newest training that was judged
-    (the champion's or a rejected challenger's), or the age of that training, reaches its limit. Never trains on too
-    few rows, nor (unless forced) twice on the same ones: the result is known already.
+    (the champion's or a rejected challenger's), or the age of that training, reaches its limit, or when so many columns
+    of the new rows drifted from its own. Never trains on too few rows, nor (unless forced) twice on the same ones: the
+    result is known already. Drift that is not known calls for nothing, and is recorded as unknown.
 
     Parameters
     ----------
     rows : in the warehouse now.
     versions : of the model, the newest first.
+    drift : of the rows collected since the version of `last_judged`, against those it was trained on.
     """
     training = use_case.training
     champion = next((version for version in versions if version.is_champion), None)
     # A rejected challenger answered for its rows: measured from the champion, each delivery after it would train.
-    last = next((version for version in versions if _is_judged(version)), None)
+    last = last_judged(versions)
     before = max((count for count in map(_trained_rows, (champion, last)) if count is not None), default=None)
     share = (rows - before) / before if before else None
     age = (now - champion.created_at).total_seconds() / 86400 if champion else None
@@ -51,12 +60,14 @@ def decide_training(
         "champion_age_days": round(age, 3) if age is not None else None,
         "champion_age_limit_days": training.retrain_max_age_days,
         "last_training_age_days": round(waited, 3) if waited is not None else None,
+        **_drift_numbers(use_case, drift),
     }
     reasons = ["forced"] if forced else []
     if champion is None or last is None:
         reasons.append("there is no champion yet")
     else:
         reasons += _reasons_to_replace(use_case, champion, last, share, waited)
+        reasons += _drift_reasons(use_case, last, drift)
     obstacle = _obstacle(use_case, rows, versions, forced)
     if obstacle is None and not reasons and last is not None:
         limit = f"less than the {training.retrain_new_rows_share:.0%} that call for a new training"
@@ -75,6 +86,42 @@ def _obstacle(use_case: UseCase, rows: int, versions: list[VersionInfo], forced:
     if newest is None or forced or _trained_rows(newest) != rows or not _is_judged(newest):
         return None
     return f"version {newest.version} was trained on these {rows} rows already"
+
+
+def last_judged(versions: list[VersionInfo]) -> VersionInfo | None:
+    """The newest version that was judged: the champion, or a challenger that was rejected since.
+
+    Parameters
+    ----------
+    versions : the newest first.
+    """
+    return next((version for version in versions if _is_judged(version)), None)
+
+
+def _drift_numbers(use_case: UseCase, drift: CollectedDrift | None) -> dict[str, float | int | str | None]:
+    report = drift.report if drift else None
+    found: dict[str, float | int | str | None] = {
+        "drift_rows": report.rows if report else None,
+        "drifted_share": report.share_drifted if report else None,
+        "drifted_share_limit": use_case.training.retrain_drift_share,
+        "drift_limit": use_case.training.drift_limit,
+        "drifted": _drifted(report) if report else None,
+    }
+    return found | ({"drift_unknown": drift.problem} if drift and drift.problem else {})
+
+
+def _drift_reasons(use_case: UseCase, last: VersionInfo, drift: CollectedDrift | None) -> list[str]:
+    limit, report = use_case.training.retrain_drift_share, drift.report if drift else None
+    if report is None or limit is None or not report.drifted or report.share_drifted < limit:
+        return []
+    changed = f"{len(report.drifted)} of {len(report.features)} columns changed (limit {limit:.0%})"
+    return [f"drift in the {report.rows} rows since {_label(last)} was trained: {changed}: {_drifted(report)}"]
+
+
+def _drifted(report: DriftReport) -> str:
+    """Names of the drifted columns with their index, the worst first."""
+    index = {feature.name: feature.psi for feature in report.features}
+    return ", ".join(f"{name} {index[name]:.2f}" for name in report.drifted)
 
 
 def _is_judged(version: VersionInfo) -> bool:

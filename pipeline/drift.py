@@ -139,7 +139,15 @@ def measure_drift(
 
 def prediction_column(bundle: Bundle) -> BundleColumn | None:
     """The answers of a bundle's model as a column whose drift can be measured; None for one that has no reference."""
-    statistics = bundle.prediction_statistics
+    return _column_of_target(bundle, bundle.prediction_statistics)
+
+
+def target_column(bundle: Bundle) -> BundleColumn | None:
+    """The target as a column whose drift can be measured; None for a bundle that has no reference."""
+    return _column_of_target(bundle, bundle.target_statistics)
+
+
+def _column_of_target(bundle: Bundle, statistics: Statistics | None) -> BundleColumn | None:
     if statistics is None:
         return None
     if bundle.task == "regression":

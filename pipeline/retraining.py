@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict
 
 from pipeline import promotion
-from pipeline.decision import TrainingDecision, decide_training
+from pipeline.collected_drift import LAST_LEDGER_TAG, collected_drift
+from pipeline.decision import TrainingDecision, decide_training, last_judged
 from pipeline.errors import RegistryError
 from pipeline.gate import PromotionDecision, decide_promotion
 from pipeline.probe import verify_serving
@@ -33,7 +34,9 @@ def decide(use_case: UseCase, warehouse: "Warehouse", registry: Registry, forced
     """Decide whether the rows collected since the last training are worth a new one, and record the decision."""
     registry.repair(use_case.name)
     versions = registry.versions(use_case.name)
-    decision = decide_training(use_case, warehouse.row_count(use_case), versions, datetime.now(UTC), forced)
+    drift = collected_drift(use_case, warehouse, registry, last_judged(versions))
+    rows = warehouse.row_count(use_case)
+    decision = decide_training(use_case, rows, versions, datetime.now(UTC), drift, forced)
     warehouse.record_decision(use_case.name, decision.train, decision.reasons, decision.numbers)
     return decision
 
@@ -72,13 +75,15 @@ def evaluate(use_case: UseCase, lake: "Lake", registry: Registry, run: dict[str,
     train, holdout = load_snapshot(lake, taken)
     judged = evaluate_run(use_case, run["run_id"], train, holdout, taken, registry.tracking_uri)
     counts = {"rows": taken.rows, "train_rows": taken.train_rows, "holdout_rows": taken.holdout_rows}
-    return judged.model_dump(mode="json") | counts
+    return judged.model_dump(mode="json") | counts | {"last_ledger_id": taken.last_ledger_id}
 
 
 def register(use_case: UseCase, registry: Registry, run: dict[str, Any]) -> int:
     """Register a judged run as challenger; its version."""
     tags = {name: str(run[name]) for name in ("rows", "train_rows", "holdout_rows")}
     tags |= {name: run[name] for name in ("dataset_digest", "serving_digest", "git_sha")}
+    if run["last_ledger_id"] is not None:
+        tags[LAST_LEDGER_TAG] = str(run["last_ledger_id"])
     tags["parity"] = json.dumps(run["parity"], sort_keys=True)
     metrics = run["evaluation"]["metrics"]
     return registry.register(use_case.name, run["run_id"], run["model_uri"], tags, metrics).version

@@ -96,6 +96,21 @@ class Warehouse:
         query = str(select(*(table.c[name] for name in types)).compile(self.database.engine))
         return self._read(lambda connection: read_frame(connection, query, types))
 
+    def newest_rows(self, use_case: UseCase, limit: int, after_ledger_id: int = 0) -> dict[str, list[Any]]:
+        """The newest accepted rows, column by column: a bounded reading that needs no polars.
+
+        Parameters
+        ----------
+        after_ledger_id : only rows of deliveries stored after this entry of the ledger.
+        """
+        self._check_rows_table(use_case)
+        table, names = tables.rows_table(use_case), [column.name for column in use_case.columns]
+        query = select(*(table.c[name] for name in names)).where(table.c.ledger_id > after_ledger_id)
+        query = query.order_by(table.c.row_id.desc()).limit(limit)
+        found = self._read(lambda connection: connection.execute(query).fetchall())
+        values = zip(*found, strict=True) if found else ([] for _ in names)
+        return {name: list(column) for name, column in zip(names, values, strict=True)}
+
     def row_places(self, use_case: UseCase) -> "pl.DataFrame":
         """``ledger_id``, ``row_index`` and ``row_hash`` of all accepted rows: where each one came from."""
         import polars as pl

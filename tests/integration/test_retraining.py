@@ -10,7 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from mlflow.exceptions import MlflowException
 from palmerpenguins import load_penguins
 
 from pipeline import promotion, retraining
@@ -161,6 +163,55 @@ def test_the_same_model_trained_again_is_rejected(story: Story) -> None:
     assert story.forced.training.reasons[0] == "forced"
     assert not story.forced.promoted
     assert story.loop.champion() == 2
+
+
+def new_penguins(count: int, grown: float = 0.0) -> list[list[str]]:
+    """Penguins nobody has seen, resembling the real ones; grown by a share where asked for. One is a duplicate."""
+    table = load_penguins().sample(count, replace=True, random_state=1).astype(object)
+    noise = iter(np.random.default_rng(1).uniform(-0.4, 0.4, 4 * count))
+    rows = []
+    for row in table.itertuples(index=False):
+        measured = ["" if value != value else f"{value * (1 + grown) + next(noise):.2f}" for value in row[2:6]]
+        island, sex = row[1], "" if row[6] != row[6] else row[6]
+        rows.append([row[0], island, *measured, sex, str(row[7])])
+    return rows
+
+
+def test_rows_that_drift_call_for_a_training_and_are_named(loop: Loop) -> None:
+    loop.store(4, new_penguins(150, grown=0.15))
+    decision = retraining.decide(loop.use_case, loop.warehouse, loop.registry)
+    assert decision.train
+    [reason] = decision.reasons
+    assert reason.startswith("drift in the 149 rows since version 3 was trained: ")
+    assert "flipper_length_mm" in reason
+    assert "body_mass_g" in reason
+    assert "island" not in reason
+    stored = loop.warehouse.decisions("penguins")[0]
+    assert stored.numbers["drift_rows"] == 149
+    assert "flipper_length_mm" in stored.numbers["drifted"]
+
+
+def test_rows_like_those_before_call_for_nothing(loop: Loop) -> None:
+    loop.store(4, new_penguins(150))
+    decision = retraining.decide(loop.use_case, loop.warehouse, loop.registry)
+    assert not decision.train
+    assert (decision.numbers["drift_rows"], decision.numbers["drifted_share"]) == (149, 0.0)
+
+
+def test_an_outage_of_mlflow_half_way_makes_drift_unknown(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> Any:
+        raise MlflowException("the artifact store is down")
+
+    monkeypatch.setattr(loop.registry._client, "list_artifacts", fail)
+    decision = retraining.decide(loop.use_case, loop.warehouse, loop.registry)
+    assert not decision.train
+    assert "the artifact store is down" in str(decision.numbers["drift_unknown"])
+
+
+def test_a_version_of_an_earlier_release_has_no_known_drift(loop: Loop) -> None:
+    loop.registry._client.delete_model_version_tag("penguins", "3", "last_ledger_id")
+    decision = retraining.decide(loop.use_case, loop.warehouse, loop.registry)
+    assert "drift since version 3 is unknown: it does not say" in str(decision.numbers["drift_unknown"])
 
 
 def test_every_decision_is_kept_with_its_reasons(story: Story) -> None:

@@ -3,7 +3,9 @@ from typing import Any
 
 import pytest
 
+from pipeline.collected_drift import CollectedDrift
 from pipeline.decision import TrainingDecision, decide_training
+from pipeline.drift import DriftReport, FeatureDrift
 from pipeline.model_version import VersionInfo
 from pipeline.use_case import UseCase
 
@@ -106,3 +108,56 @@ def test_a_champion_of_unknown_origin_is_challenged(covertype: UseCase) -> None:
     decision = decide(covertype, 1000, version(1, None, champion=True))
     assert decision.train
     assert decision.reasons == ["champion version 1 does not say how many rows it was trained on"]
+
+
+def drift(*drifted: str, features: int = 8, rows: int = 500) -> CollectedDrift:
+    names = [*drifted, *(f"calm {index}" for index in range(features - len(drifted)))]
+    columns = [
+        FeatureDrift(
+            name=name,
+            kind="numeric",
+            psi=0.5 if name in drifted else 0.01,
+            drifted=name in drifted,
+            missing_share=0,
+            reference_missing_share=0,
+            bins=[],
+        )
+        for name in names
+    ]
+    report = DriftReport(
+        rows=rows,
+        limit=0.25,
+        enough_rows=True,
+        features=columns,
+        drifted=list(drifted),
+        share_drifted=len(drifted) / features,
+    )
+    return CollectedDrift(version=1, report=report)
+
+
+def test_a_champion_is_challenged_when_enough_columns_drifted(covertype: UseCase) -> None:
+    champion = version(1, 1000, champion=True)
+    calm = decide(covertype, 1500, champion, drift=drift("Slope"))
+    assert not calm.train
+    assert (calm.numbers["drifted_share"], calm.numbers["drifted"]) == (0.125, "Slope 0.50")
+    moved = decide(covertype, 1500, champion, drift=drift("Slope", "Elevation"))
+    assert moved.train
+    assert moved.reasons == [
+        "drift in the 500 rows since champion version 1 was trained: 2 of 8 columns changed (limit 25%): "
+        "Slope 0.50, Elevation 0.50"
+    ]
+    assert moved.numbers["drift_rows"] == 500
+
+
+def test_drift_that_is_unknown_is_recorded_and_trains_nothing(covertype: UseCase) -> None:
+    unknown = CollectedDrift(version=1, problem="drift since version 1 is unknown: MLflow does not answer")
+    decision = decide(covertype, 1500, version(1, 1000, champion=True), drift=unknown)
+    assert not decision.train
+    assert decision.numbers["drift_unknown"] == unknown.problem
+    assert decision.numbers["drifted_share"] is None
+
+
+def test_a_use_case_can_do_without_training_on_drift(covertype: UseCase) -> None:
+    training = covertype.training.model_copy(update={"retrain_drift_share": None})
+    deaf = covertype.model_copy(update={"training": training})
+    assert not decide(deaf, 1500, version(1, 1000, champion=True), drift=drift("a", "b", "c", features=3)).train
