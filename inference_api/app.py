@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.telemetry import TelemetryConfig
 from starlette.responses import JSONResponse, Response
 
-from inference_api.collaborators import open_prediction_writer, open_registry, roll_back_with
+from inference_api.collaborators import Records, open_prediction_writer, open_records, open_registry, roll_back_with
 from inference_api.errors import Refusal, refusal_response, unexpected_response
 from inference_api.health_routes import health_routes
 from inference_api.metrics import ServiceMetrics
@@ -19,6 +19,7 @@ from inference_api.model_cache import ModelCache
 from inference_api.model_routes import RollBack, model_routes
 from inference_api.model_store import ModelStore, RegistryReader
 from inference_api.openapi import live_openapi
+from inference_api.operations import Operations
 from inference_api.prediction_log import PredictionLog, Writer
 from inference_api.prediction_routes import PredictionService
 from inference_api.selection import Selector
@@ -34,13 +35,14 @@ def create_app(
     registry: Callable[[], RegistryReader] | None = None,
     prediction_writer: Callable[[], Writer] | None = None,
     roll_back: RollBack | None = None,
+    records: Records | None = None,
 ) -> FastAPI:
     """Build the application.
 
     Parameters
     ----------
-    registry, prediction_writer, roll_back : what reaches out of the process; by default MLflow and the warehouse that
-        the settings name.
+    registry, prediction_writer, roll_back, records : what reaches out of the process; by default MLflow and the
+        warehouse that the settings name.
     """
     metrics = ServiceMetrics()
     store = ModelStore(
@@ -68,6 +70,8 @@ def create_app(
         max_body_bytes=settings.max_body_bytes,
     )
 
+    operations = Operations(store, log, records or open_records(settings), settings)
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         store.start()
@@ -79,6 +83,7 @@ def create_app(
         shadow.stop()
         service.close()
         selector.close()
+        operations.close()
         if log is not None:
             log.stop()
 
@@ -89,6 +94,8 @@ def create_app(
     app.router.routes[:0] = service.routes()
     api_key = settings.api_key.get_secret_value()
     app.include_router(model_routes(store, selector, api_key, roll_back or roll_back_with(settings)))
+    for router in operations.routers:
+        app.include_router(router)
     app.include_router(health_routes(store, metrics, settings.default_use_case))
     app.add_middleware(RequestContext, metrics=metrics)
     app.add_exception_handler(Refusal, refusal_response)

@@ -12,7 +12,7 @@ import msgspec
 from inference_api.metrics import ServiceMetrics
 from inference_api.predictor import Outcome, Predictor
 from inference_api.request_schema import Values
-from pipeline.errors import WarehouseError
+from inference_api.row_faults import fault_of
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +23,8 @@ BATCH_ROWS = 250
 FLUSH_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 30.0
 DRAIN_SECONDS = 5.0
+# Rows tried one by one before all of them failing is taken for an outage.
+MOST_SUSPECTS = 3
 
 Writer = Callable[[list[dict[str, Any]]], object]
 
@@ -31,6 +33,7 @@ class _Entry(msgspec.Struct, gc=False, frozen=True):
     """One prediction to store. Not seen by the garbage collector: thousands wait, and none is part of a cycle."""
 
     request_id: str
+    record_index: int
     at: datetime
     predictor: Predictor
     values: Values
@@ -40,6 +43,7 @@ class _Entry(msgspec.Struct, gc=False, frozen=True):
         features = dict(zip(self.predictor.validator.columns, self.values, strict=True))
         return {
             "request_id": self.request_id,
+            "record_index": self.record_index,
             "use_case": self.predictor.name,
             "model_version": self.predictor.version,
             "features": msgspec.to_builtins(features),
@@ -52,7 +56,8 @@ class PredictionLog:
     """A bounded queue and a thread that writes it in batches.
 
     A full queue drops new entries and counts them. A warehouse that fails is tried again, ever less often,
-    while the queue fills; predictions are answered all the same. Rows that it refuses for what they hold are dropped.
+    while the queue fills; predictions are answered all the same. A row that it refuses is dropped, counted and logged,
+    and so is one that fails for no clear reason while others are taken.
 
     Parameters
     ----------
@@ -68,6 +73,10 @@ class PredictionLog:
         self._capacity = capacity
         self._entries: deque[_Entry] = deque()
         self._stopping = threading.Event()
+        self._wake = threading.Event()
+        self._progress = threading.Condition()
+        self._done = 0  # entries that were stored or refused, ever
+        self._wanted = 0  # of them, those that somebody waits for
         self._thread = threading.Thread(target=self._run, name="prediction-log", daemon=True)
         self._failures = 0
 
@@ -77,7 +86,19 @@ class PredictionLog:
     def stop(self) -> None:
         """Write what is queued, within `DRAIN_SECONDS`."""
         self._stopping.set()
+        self._wake.set()
         self._thread.join(timeout=DRAIN_SECONDS)
+
+    def flush(self, seconds: float) -> bool:
+        """Write what is queued now; whether that was done within so many seconds."""
+        with self._progress:
+            if self._failures:
+                return not self._entries
+            wanted = self._done + len(self._entries)
+            self._wanted = max(self._wanted, wanted)
+            self._wake.set()
+            self._progress.wait_for(lambda: self._done >= wanted or self._failures, seconds)
+            return self._done >= wanted
 
     def add(self, request_id: str, predictor: Predictor, rows: Sequence[Values], outcomes: Sequence[Outcome]) -> None:
         """Queue the records of one request; those beyond the capacity are dropped and counted."""
@@ -88,11 +109,15 @@ class PredictionLog:
         at = datetime.now(UTC)
         # Rows and outcomes are of one length, but for what was dropped.
         self._entries.extend(
-            _Entry(request_id, at, predictor, row, outcome) for row, outcome in zip(rows, outcomes, strict=False)
+            _Entry(request_id, index, at, predictor, row, outcome)
+            for index, (row, outcome) in enumerate(zip(rows, outcomes, strict=False))
         )
 
     def _run(self) -> None:
-        while not self._stopping.wait(min(FLUSH_SECONDS * 2 ** min(self._failures, 10), LONGEST_PAUSE_SECONDS)):
+        while not self._stopping.is_set():
+            if self._failures or self._done >= self._wanted:
+                self._wake.wait(min(FLUSH_SECONDS * 2 ** min(self._failures, 10), LONGEST_PAUSE_SECONDS))
+                self._wake.clear()
             self._write_batch()
         while self._entries and self._write_batch():
             pass
@@ -101,6 +126,8 @@ class PredictionLog:
         """Write the oldest entries; they stay queued when the warehouse fails."""
         batch = [self._entries[i] for i in range(min(BATCH_ROWS, len(self._entries)))]
         if not batch:
+            # What somebody waited for is gone from the queue, written or not.
+            self._wanted = self._done
             return True
         # Errors of any kind: a log that cannot be written must never end the thread, let alone the service.
         try:
@@ -109,49 +136,70 @@ class PredictionLog:
         except Exception as error:
             return self._failed(error)
         try:
-            self._store(batch, self._writer)
+            self._writer([entry.row() for entry in batch])
         except Exception as error:
-            if _is_outage(error):
-                return self._failed(error)
-            return self._write_singly(batch, self._writer)
+            return self._failed(error) if fault_of(error) == "warehouse" else self._write_singly(batch, self._writer)
+        self._stored(len(batch))
         return True
 
     def _write_singly(self, batch: list[_Entry], writer: Writer) -> bool:
-        """Write what can be written of a batch that was refused for what it holds; drop and count the rest."""
+        """Write what can be written of a batch that was refused; drop what is to blame for it."""
+        suspects: list[tuple[_Entry, Exception]] = []
+        written, outage = False, None
         for entry in batch:
             try:
-                self._store([entry], writer)
+                writer([entry.row()])
             except Exception as error:
-                if _is_outage(error):
-                    return self._failed(error)
+                fault = fault_of(error)
+                if fault == "warehouse":
+                    outage = error
+                    break
                 self._entries.popleft()
-                self._metrics.log_dropped.inc()
-                logger.warning("the prediction of request %s cannot be stored, dropped: %s", entry.request_id, error)
-        return True
+                if fault == "row":
+                    self._refuse(entry, error)
+                else:
+                    suspects.append((entry, error))
+                    if not written and len(suspects) == MOST_SUSPECTS:
+                        break
+            else:
+                self._stored(1)
+                written = True
+        if written:
+            for entry, reason in suspects:
+                self._refuse(entry, reason)
+        elif suspects:
+            # Last in the queue, so that others come first and show whose fault it is.
+            self._entries.extend(entry for entry, _ in suspects)
+            outage = outage or suspects[-1][1]
+        return self._failed(outage) if outage else True
 
-    def _store(self, entries: list[_Entry], writer: Writer) -> None:
-        writer([entry.row() for entry in entries])
-        for _ in entries:
-            self._entries.popleft()
-        self._metrics.log_written.inc(len(entries))
+    def _stored(self, count: int) -> None:
+        self._metrics.log_written.inc(count)
         self._failures = 0
+        with self._progress:
+            for _ in range(count):
+                self._entries.popleft()
+            self._done += count
+            self._progress.notify_all()
+
+    def _refuse(self, entry: _Entry, error: Exception) -> None:
+        self._metrics.log_dropped.inc()
+        self._metrics.log_refused.inc()
+        with self._progress:
+            self._done += 1
+            self._progress.notify_all()
+        logger.warning(
+            "the prediction of record %d of request %s cannot be stored, dropped: %s",
+            entry.record_index,
+            entry.request_id,
+            error,
+        )
 
     def _failed(self, error: Exception) -> bool:
         if self._failures == 0:
             logger.warning("predictions cannot be stored in the warehouse, trying again: %s", error)
-        self._failures += 1
+        with self._progress:
+            self._failures += 1
+            self._progress.notify_all()
         self._writer = None
         return False
-
-
-def _is_outage(error: BaseException) -> bool:
-    """Whether a write failed for the state of the warehouse (down, busy, an old schema), not for what was written."""
-    from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
-
-    cause = error.__cause__ if isinstance(error, WarehouseError) else error
-    # A statement error that is none of the driver's is a value that could not be bound.
-    unbound = isinstance(cause, StatementError) and not isinstance(cause, DBAPIError)
-    if unbound or isinstance(cause, DataError | IntegrityError):
-        return False
-    # What the warehouse finds by itself, such as an old schema, has no cause.
-    return cause is None or isinstance(cause, SQLAlchemyError | OSError)

@@ -1,18 +1,21 @@
 """The warehouse as the rest of the product sees it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Select, func, insert, make_url, select
+from sqlalchemy import func, insert, make_url, select
 from sqlalchemy.exc import ArgumentError
 
 from pipeline.errors import WarehouseError
 from pipeline.settings import PipelineSettings
 from pipeline.use_case import UseCase
 from pipeline.warehouse import schema, tables
+from pipeline.warehouse.access import name_of
 from pipeline.warehouse.database import Database
+from pipeline.warehouse.feedback import FeedbackTables
+from pipeline.warehouse.predictions import PredictionTables
 from pipeline.warehouse.records import LedgerEntry, PromotionRecord, QuarantineEntry, TrainingDecisionRecord
 
 if TYPE_CHECKING:
@@ -21,20 +24,13 @@ if TYPE_CHECKING:
     from pipeline.lake import ArchivedDelivery
     from pipeline.validation import ValidationResult
 
-Result = TypeVar("Result")
 
-
-class Warehouse:
+class Warehouse(PredictionTables, FeedbackTables):
     """Tables of one database. An object may be shared by threads, not by forked processes.
 
     Every method raises WarehouseError, which says what is wrong and what to do: unreachable, wrong password, no such
     database, tables missing or of another revision (`mlops init`), disk full.
     """
-
-    def __init__(self, database: Database) -> None:
-        self.database = database
-        self._current = False
-        self._checked_tables: set[str] = set()
 
     def close(self) -> None:
         """Give the connections back."""
@@ -62,13 +58,13 @@ class Warehouse:
 
     def ledger(self, use_case: UseCase | str) -> list[LedgerEntry]:
         """Entries of a use case in the order in which they were stored."""
-        query = select(tables.ledger).where(tables.ledger.c.use_case == _name(use_case)).order_by(tables.ledger.c.id)
+        query = select(tables.ledger).where(tables.ledger.c.use_case == name_of(use_case)).order_by(tables.ledger.c.id)
         return [LedgerEntry(**row) for row in self._rows(query)]
 
     def quarantine(self, use_case: UseCase | str, limit: int = 100) -> list[QuarantineEntry]:
         """The newest quarantined rows of a use case, with their reasons."""
         table = tables.quarantine.c
-        query = select(tables.quarantine).where(table.use_case == _name(use_case))
+        query = select(tables.quarantine).where(table.use_case == name_of(use_case))
         query = query.order_by(table.ledger_id.desc(), table.row_index).limit(limit)
         return [QuarantineEntry(row=row.pop("delivered_row"), **row) for row in self._rows(query)]
 
@@ -76,7 +72,7 @@ class Warehouse:
         """Number of accepted rows."""
         # The ledger knows, and counting a large table takes MySQL seconds.
         ledger = tables.ledger.c
-        query = select(func.coalesce(func.sum(ledger.accepted), 0)).where(ledger.use_case == _name(use_case))
+        query = select(func.coalesce(func.sum(ledger.accepted), 0)).where(ledger.use_case == name_of(use_case))
         return int(self._read(lambda connection: connection.scalar(query)) or 0)
 
     def read_rows(self, use_case: UseCase) -> "pl.DataFrame":
@@ -126,7 +122,7 @@ class Warehouse:
     def quarantine_counts(self, use_case: UseCase | str) -> dict[int, int]:
         """Number of quarantined rows by ledger entry, counted in the table itself."""
         table = tables.quarantine.c
-        query = select(table.ledger_id, func.count().label("rows")).where(table.use_case == _name(use_case))
+        query = select(table.ledger_id, func.count().label("rows")).where(table.use_case == name_of(use_case))
         return {row["ledger_id"]: row["rows"] for row in self._rows(query.group_by(table.ledger_id))}
 
     # --- training and promotion -----------------------------------------------------------------------------------
@@ -155,60 +151,14 @@ class Warehouse:
         query = select(*(table[column] for column in PromotionRecord.model_fields)).where(table.use_case == name)
         return [PromotionRecord(**row) for row in self._rows(query.order_by(table.id.desc()).limit(limit))]
 
-    # --- serving --------------------------------------------------------------------------------------------------
 
-    def log_predictions(self, predictions: list[dict[str, Any]]) -> None:
-        """Record served predictions.
+def open_warehouse(settings: PipelineSettings, patience_seconds: int | None = None) -> Warehouse:
+    """The warehouse that WAREHOUSE_URL and WAREHOUSE_PASSWORD name. Nothing is contacted before the first use.
 
-        Parameters
-        ----------
-        predictions : each with ``request_id``, ``use_case``, ``model_version``, ``features`` (JSON-able),
-            ``prediction`` (JSON-able) and optionally ``at`` (aware datetime, by default now) and ``record_index``
-            (the record's place in its request, by default 0).
-        """
-        if predictions:
-            now = datetime.now(UTC)
-            values = [
-                {**prediction, "at": prediction.get("at") or now, "record_index": prediction.get("record_index", 0)}
-                for prediction in predictions
-            ]
-            self._write(lambda connection: connection.execute(insert(tables.predictions), values))
-
-    def predictions(self, use_case: str, limit: int = 1000) -> list[dict[str, Any]]:
-        """The newest served predictions, newest first, with the keys that `log_predictions` takes."""
-        table = tables.predictions.c
-        columns = [column for column in table if column.name != "id"]
-        query = select(*columns).where(table.use_case == use_case)
-        return self._rows(query.order_by(table.at.desc(), table.id.desc()).limit(limit))
-
-    # --- how work is done -----------------------------------------------------------------------------------------
-
-    def _rows(self, query: Select[Any]) -> list[dict[str, Any]]:
-        return self._read(lambda connection: [dict(row) for row in connection.execute(query).mappings()])
-
-    def _read(self, work: Callable[[Connection], Result]) -> Result:
-        self._check_revision()
-        return self.database.read(work)
-
-    def _write(self, work: Callable[[Connection], Any]) -> None:
-        self._check_revision()
-        self.database.write(work)
-
-    def _check_revision(self) -> None:
-        if not self._current:
-            self.database.read(schema.check_revision)
-            self._current = True
-
-    def _check_rows_table(self, use_case: UseCase) -> None:
-        self._check_revision()
-        if use_case.name not in self._checked_tables:
-            table = tables.rows_table(use_case)
-            self.database.read(lambda connection: schema.check_rows_table(connection, table))
-            self._checked_tables.add(use_case.name)
-
-
-def open_warehouse(settings: PipelineSettings) -> Warehouse:
-    """The warehouse that WAREHOUSE_URL and WAREHOUSE_PASSWORD name. Nothing is contacted before the first use."""
+    Parameters
+    ----------
+    patience_seconds : how long MySQL may take for one statement; None for as long as it needs.
+    """
     try:
         url = make_url(settings.warehouse_url)
     except (ArgumentError, ValueError) as error:
@@ -216,8 +166,4 @@ def open_warehouse(settings: PipelineSettings) -> Warehouse:
     password = settings.warehouse_password
     if password and url.get_backend_name() == "mysql":
         url = url.set(password=password.get_secret_value())
-    return Warehouse(Database(url))
-
-
-def _name(use_case: UseCase | str) -> str:
-    return use_case if isinstance(use_case, str) else use_case.name
+    return Warehouse(Database(url, patience_seconds))

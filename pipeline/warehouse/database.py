@@ -39,6 +39,10 @@ MYSQL_MESSAGES: tuple[tuple[frozenset[int], str], ...] = (
         "the warehouse's server {address} has no database {database!r}: create it, or correct WAREHOUSE_URL",
     ),
     (frozenset({1146, 1054}), "the warehouse {where} lacks a table or column: run `mlops init` ({cause})"),
+    (
+        frozenset({3024}),
+        "the warehouse at {address} took too long for an answer and was stopped: retry later ({cause})",
+    ),
     (frozenset({1021, 1114, 3, 28}), "the warehouse at {address} has no disk space left: free some, retry ({cause})"),
     (RETRYABLE_CODES, "the warehouse at {address} is busy, a lock was not free in time: retry ({cause})"),
 )
@@ -50,15 +54,16 @@ class Database:
     Parameters
     ----------
     url : SQLAlchemy URL, password included.
+    patience_seconds : how long MySQL may take for one statement; None for as long as it needs.
     """
 
-    def __init__(self, url: str | URL) -> None:
+    def __init__(self, url: str | URL, patience_seconds: int | None = None) -> None:
         try:
             self.url = make_url(url)
         except ArgumentError as error:
             raise WarehouseError(f"WAREHOUSE_URL is not a database URL: {error}") from None
         self.is_mysql = self.url.get_backend_name() == "mysql"
-        self.engine = _mysql_engine(self.url) if self.is_mysql else _sqlite_engine(self.url)
+        self.engine = _mysql_engine(self.url, patience_seconds) if self.is_mysql else _sqlite_engine(self.url)
 
     def write(self, work: Callable[[Connection], Result]) -> Result:
         """Run `work` in one transaction, again when it lost a race for a lock: it must not have other effects."""
@@ -100,9 +105,14 @@ class Database:
         return WarehouseError(message.format(where=where, address=address, cause=cause, **names))
 
 
-def _mysql_engine(url: URL) -> Engine:
+def _mysql_engine(url: URL, patience_seconds: int | None) -> Engine:
     # pymysql's own name for it; the server must allow it too, or rows go the slower way.
-    options = {"local_infile": True, "connect_timeout": 10, "charset": "utf8mb4"}
+    options: dict[str, Any] = {"local_infile": True, "connect_timeout": 10, "charset": "utf8mb4"}
+    if patience_seconds is not None:
+        # The server stops reading first and says so; beyond that, the connection is taken for lost.
+        limit = f"SET SESSION max_execution_time = {patience_seconds * 1000}"
+        options |= {"connect_timeout": min(10, patience_seconds), "init_command": limit}
+        options |= {"read_timeout": patience_seconds + 2, "write_timeout": patience_seconds + 2}
     return create_engine(
         url,
         connect_args={name: value for name, value in options.items() if name not in url.query},

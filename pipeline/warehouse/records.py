@@ -1,11 +1,12 @@
 """What the warehouse hands out: one frozen object per kind of record."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
 PromotionAction = Literal["promote", "reject", "rollback", "dry_run"]
+PollOutcome = Literal["delivered", "exhausted", "failed"]
 
 
 class Record(BaseModel):
@@ -72,3 +73,34 @@ class TrainingDecisionRecord(Record):
     reasons: list[str]
     numbers: dict[str, Any]
     at: datetime
+
+
+class PollRecord(Record):
+    """How the last poll of a source ended.
+
+    Parameters
+    ----------
+    outcome : ``delivered``, ``exhausted`` (the source has handed out its last batch) or ``failed``.
+    detail : what was delivered, or why nothing was.
+    """
+
+    use_case: str
+    at: datetime
+    outcome: PollOutcome
+    detail: str
+
+
+class Feedback(Record):
+    """The true outcome of one served record."""
+
+    request_id: str
+    record_index: int = 0
+    outcome: int | float | str
+
+
+class JudgedPrediction(NamedTuple):
+    """What a version answered, and what turned out to be true."""
+
+    version: int
+    prediction: int | float | str
+    outcome: int | float | str

@@ -148,6 +148,7 @@ def make_service(registry: MemoryRegistry, tmp_path: Path) -> Iterator[MakeServi
         collaborators = {
             "prediction_writer": overrides.pop("prediction_writer", lambda: logged.extend),
             "roll_back": overrides.pop("roll_back", None),
+            "records": overrides.pop("records", None),
         }
         settings = InferenceApiSettings(**(defaults | overrides))
         app = create_app(settings, registry=lambda: registry, **collaborators)

@@ -111,10 +111,87 @@ def test_row_that_the_warehouse_refuses_does_not_hold_up_the_others(predictor: P
     assert b"prediction_log_dropped_total 1.0" in metrics.render()
 
 
+def mysql_error(code: int) -> WarehouseError:
+    """As MySQL's driver reports what is no clear matter of data."""
+    return with_cause(OperationalError("INSERT", {}, Exception(code, "the server's words")))
+
+
+@pytest.mark.parametrize("code", [1153, 3140, 2013, 1105], ids=["packet", "json", "lost connection", "unknown"])
+def test_row_that_mysql_refuses_for_no_clear_reason_does_not_block_the_others(predictor: Predictor, code: int) -> None:
+    stored: list[str] = []
+
+    def write(rows: list[dict[str, Any]]) -> None:
+        ids = [row["request_id"] for row in rows]
+        if "bad" in ids:
+            raise mysql_error(code)
+        stored.extend(ids)
+
+    metrics = ServiceMetrics()
+    log = PredictionLog(lambda: write, metrics)
+    # More bad ones at the front than are tried before an outage is suspected.
+    for request_id in ("bad", "bad", "bad", "bad", "good", "bad", "last"):
+        add(log, predictor, 1, request_id)
+    log.start()
+    while len(stored) < 2:
+        log.flush(0.05)
+    log.stop()
+    assert sorted(stored) == ["good", "last"]
+    assert not log._entries
+    assert b"prediction_log_refused_total 5.0" in metrics.render()
+    assert b"prediction_log_dropped_total 5.0" in metrics.render()
+
+
+def test_row_that_fails_alone_is_kept_until_others_show_whose_fault_it_is(predictor: Predictor) -> None:
+    accepting = threading.Event()
+    stored: list[str] = []
+
+    def write(rows: list[dict[str, Any]]) -> None:
+        if not accepting.is_set():
+            raise mysql_error(2013)
+        stored.extend(row["request_id"] for row in rows)
+
+    log = PredictionLog(lambda: write, ServiceMetrics())
+    add(log, predictor, 2, "kept")
+    log.start()
+    assert not log.flush(5)
+    accepting.set()
+    while not stored:
+        log.flush(0.05)
+    log.stop()
+    assert stored == ["kept", "kept"]
+
+
+def test_flush_writes_what_is_queued_without_waiting_for_the_next_batch(
+    predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prediction_log, "FLUSH_SECONDS", 600)
+    stored: list[dict[str, Any]] = []
+    log = PredictionLog(lambda: stored.extend, ServiceMetrics())
+    log.start()
+    assert log.flush(0)
+    add(log, predictor, 3 * prediction_log.BATCH_ROWS)
+    assert log.flush(30)
+    assert len(stored) == 3 * prediction_log.BATCH_ROWS
+    assert [row["record_index"] for row in stored[:3]] == [0, 1, 2]
+    log.stop()
+
+
+def test_flush_of_a_log_that_fails_does_not_wait(predictor: Predictor) -> None:
+    def refuse() -> Writer:
+        raise ConnectionError("the warehouse is down")
+
+    log = PredictionLog(refuse, ServiceMetrics())
+    add(log, predictor, 1)
+    log._write_batch()
+    assert not log.flush(600)
+
+
 @pytest.mark.parametrize(
     "error",
     [
         with_cause(OperationalError("INSERT", {}, Exception("gone away"))),
+        mysql_error(2003),
+        mysql_error(1114),
         WarehouseError("the warehouse has an old schema: run `mlops init`"),
         TimeoutError("no answer"),
     ],

@@ -1,0 +1,41 @@
+"""The routes beside predictions and models: feedback, history, monitoring and data, with the threads they work in."""
+
+from fastapi import APIRouter
+
+from inference_api.collaborators import Records
+from inference_api.feedback_routes import feedback_routes
+from inference_api.lookups import Lookups
+from inference_api.model_store import ModelStore
+from inference_api.prediction_log import PredictionLog
+from pipeline.settings import InferenceApiSettings
+
+
+class Operations:
+    """Routes that read and write records.
+
+    Parameters
+    ----------
+    log : of this process; None when the setting PREDICTION_LOG turns it off.
+    records : the warehouse, the use cases, and what training runs wrote.
+    """
+
+    def __init__(
+        self,
+        store: ModelStore,
+        log: PredictionLog | None,
+        records: Records,
+        settings: InferenceApiSettings,
+    ) -> None:
+        # Apart from each other: what people look at must not keep outcomes from being stored, nor a registry that
+        # hangs keep the warehouse from being read.
+        feedback, warehouse, registry = Lookups("feedback", threads=2), Lookups("warehouse"), Lookups("registry", 2)
+        self._lookups = (feedback, warehouse, registry)
+        limits = {"max_records": settings.max_records, "max_body_bytes": settings.max_body_bytes}
+        self.routers: list[APIRouter] = [
+            feedback_routes(store, log, records, feedback, **limits),
+        ]
+
+    def close(self) -> None:
+        """Give up what has not begun."""
+        for lookups in self._lookups:
+            lookups.close()

@@ -1,0 +1,17 @@
+"""A warehouse file with tables, and services that log to it and read from it."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pipeline.settings import PipelineSettings
+from pipeline.use_case import UseCase
+from pipeline.warehouse import Warehouse, open_warehouse
+
+
+def make_warehouse(folder: Path, use_cases: Iterable[UseCase]) -> tuple[Warehouse, dict[str, Any]]:
+    """A migrated SQLite warehouse, and the overrides of `make_service` that make a service use it."""
+    url = f"sqlite:///{folder}/warehouse.db"
+    warehouse = open_warehouse(PipelineSettings(warehouse_url=url))
+    warehouse.migrate(use_cases)
+    return warehouse, {"warehouse_url": url, "prediction_writer": None}
