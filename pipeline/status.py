@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from pipeline.collected_drift import collected_drift
 from pipeline.errors import RegistryError
 from pipeline.registry import Registry
 from pipeline.use_case import UseCase
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 SHOWN = 10  # newest entries of each list
 WIDEST = 100  # characters of a cell
+WIDEST_REASON = 600  # of one that says why
 
 
 def read_status(use_case: UseCase, warehouse: "Warehouse", registry: Registry) -> dict[str, Any]:
@@ -29,14 +31,19 @@ def read_status(use_case: UseCase, warehouse: "Warehouse", registry: Registry) -
         "promotions": [record.model_dump(mode="json") for record in warehouse.promotion_history(use_case.name, SHOWN)],
         "versions": [],
         "champion": None,
+        "drift": None,
         "registry_error": None,
     }
     try:
         versions = registry.versions(use_case.name)
     except RegistryError as error:
         return found | {"registry_error": str(error)}
-    champion = next((version.version for version in versions if version.is_champion), None)
-    return found | {"versions": [version.model_dump(mode="json") for version in versions], "champion": champion}
+    champion = next((version for version in versions if version.is_champion), None)
+    return found | {
+        "versions": [version.model_dump(mode="json") for version in versions],
+        "champion": champion.version if champion else None,
+        "drift": collected_drift(use_case, warehouse, registry, champion).model_dump(mode="json"),
+    }
 
 
 def render_status(status: dict[str, Any], metric: str) -> str:
@@ -52,10 +59,6 @@ def render_status(status: dict[str, Any], metric: str) -> str:
         f"{status['use_case']}: {status['rows']} rows; deliveries: {len(status['batches'])}; "
         f"quarantined rows: {status['quarantined']}; champion: {champion}"
     )
-    decisions = [
-        [_time(item["at"]), "train" if item["train"] else "skip", "; ".join(item["reasons"])]
-        for item in status["decisions"]
-    ]
     versions = [
         [
             item["version"],
@@ -74,10 +77,13 @@ def render_status(status: dict[str, Any], metric: str) -> str:
     parts = [
         head,
         _section("Batches", render_batches(status["batches"][-SHOWN:])),
-        _section("Training decisions", render_table(["at", "decision", "why"], decisions)),
+        _section("Training decisions", _decisions(status["decisions"])),
+        _section("Drift", _drift(status["drift"])),
         _section("Versions", render_table(["version", "alias", "stage", metric, "rows", "made at"], versions)),
         _section("Promotions", render_table(["at", "action", "from", "to", "by", "why"], promotions)),
     ]
+    if judged := next((item for item in status["promotions"] if item["decision"]), None):
+        parts.append(_section(f"Checks of version {judged['to_version']}", _checks(judged["decision"])))
     if status["registry_error"]:
         parts.append(f"versions are not shown: {status['registry_error']}")
     return "\n\n".join(parts)
@@ -93,11 +99,11 @@ def render_batches(entries: Sequence["LedgerEntry | dict[str, Any]"]) -> str:
     return render_table(["epoch", "batch", "delivered", "accepted", "duplicate", "quarantined", "stored at"], rows)
 
 
-def render_table(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Columns as wide as their longest cell; numbers to the right."""
+def render_table(headings: Sequence[str], rows: Sequence[Sequence[Any]], widest: int = WIDEST) -> str:
+    """Columns as wide as their longest cell, numbers to the right, texts cut at `widest` characters."""
     if not rows:
         return "none yet"
-    cells = [list(headings), *([_cell(value) for value in row] for row in rows)]
+    cells = [list(headings), *([_cell(value, widest) for value in row] for row in rows)]
     widths = [max(len(row[index]) for row in cells) for index in range(len(headings))]
     right = [all(isinstance(row[index], int | None) for row in rows) for index in range(len(headings))]
     lines = [
@@ -114,9 +120,75 @@ def _section(title: str, body: str) -> str:
     return f"{title}\n{body}"
 
 
-def _cell(value: Any) -> str:
+def _decisions(decisions: list[dict[str, Any]]) -> str:
+    """What was decided, on which numbers, and why."""
+    rows = []
+    for item in decisions:
+        numbers = item["numbers"]
+        rows.append(
+            [
+                _time(item["at"]),
+                "train" if item["train"] else "skip",
+                numbers.get("rows"),
+                _percent(numbers.get("new_rows_share")),
+                _number(numbers.get("last_training_age_days")),
+                "unknown" if numbers.get("drift_unknown") else _percent(numbers.get("drifted_share")),
+                "; ".join(item["reasons"]),
+            ]
+        )
+    headings = ["at", "decision", "rows", "new", "days since training", "drifted", "why"]
+    return render_table(headings, rows, WIDEST_REASON)
+
+
+def _drift(drift: dict[str, Any] | None) -> str:
+    """Columns of the rows collected since the champion's training, the most changed first."""
+    if drift is None or drift["report"] is None:
+        return drift["problem"] if drift and drift["problem"] else "unknown"
+    report = drift["report"]
+    head = (
+        f"{report['rows']} rows collected since champion version {drift['version']} was trained: "
+        f"{len(report['drifted'])} of {len(report['features'])} columns drifted (index {report['limit']:g} or more)"
+    )
+    if not report["rows"]:
+        return head
+    if not report["enough_rows"]:
+        head += "; these are too few rows to call anything drift"
+    features = sorted(report["features"], key=lambda feature: -feature["psi"])[:SHOWN]
+    rows = [
+        [
+            feature["name"],
+            f"{feature['psi']:.3f}",
+            "yes" if feature["drifted"] else "no",
+            _percent(feature["reference_missing_share"]),
+            _percent(feature["missing_share"]),
+        ]
+        for feature in features
+    ]
+    return head + "\n" + render_table(["column", "index", "drifted", "missing before", "missing now"], rows)
+
+
+def _checks(decision: dict[str, Any]) -> str:
+    """The checks of a promotion decision."""
+    rows = [
+        [
+            "passed" if check["passed"] else "FAILED",
+            check["name"],
+            _number(check["value"]),
+            _number(check["limit"]),
+            check["detail"],
+        ]
+        for check in decision["checks"]
+    ]
+    return render_table(["", "check", "value", "limit", "what was found"], rows, WIDEST_REASON)
+
+
+def _cell(value: Any, widest: int) -> str:
     text = "" if value is None else str(value)
-    return text if len(text) <= WIDEST else text[: WIDEST - 1] + "…"
+    return text if len(text) <= widest else text[: widest - 1] + "…"
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{share:.0%}"
 
 
 def _time(text: str | None) -> str:

@@ -21,6 +21,7 @@ from pipeline.errors import LakeError, RegistryError, ServingError
 from pipeline.lake import ArchivedDelivery, FileLake
 from pipeline.registry import Registry
 from pipeline.retraining import Retraining
+from pipeline.status import read_status, render_status
 from pipeline.use_case import UseCase
 from pipeline.validation import validate
 from pipeline.warehouse import Warehouse
@@ -189,6 +190,16 @@ def test_rows_that_drift_call_for_a_training_and_are_named(loop: Loop) -> None:
     stored = loop.warehouse.decisions("penguins")[0]
     assert stored.numbers["drift_rows"] == 149
     assert "flipper_length_mm" in stored.numbers["drifted"]
+
+
+def test_status_shows_drift_and_the_checks_of_the_last_decision(loop: Loop) -> None:
+    loop.store(4, new_penguins(150, grown=0.15))
+    status = read_status(loop.use_case, loop.warehouse, loop.registry)
+    assert json.loads(json.dumps(status)) == status
+    text = render_status(status, "accuracy")
+    assert "149 rows collected since champion version 2 was trained: 4 of 7 columns drifted" in text
+    assert "Checks of version 3" in text
+    assert "FAILED  beats_champion" in text
 
 
 def test_rows_like_those_before_call_for_nothing(loop: Loop) -> None:
