@@ -1,14 +1,17 @@
-"""Reads a request body, no further than allowed."""
+"""Reads a request body, and what it was compressed from, no further than allowed."""
+
+import zlib
+from collections.abc import Iterable
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
 
-from inference_api.errors import Refusal
+from inference_api.errors import Refusal, invalid, mistake
 
 # Large bodies held at the same time, as a multiple of the largest one.
 BODIES_AT_ONCE = 4
 GZIP_MAGIC = b"\x1f\x8b"
-COMPRESSED = "compressed bodies are not accepted; send the JSON as it is"
+_GZIP_WINDOW = 31
 
 
 class BodyReader:
@@ -17,7 +20,8 @@ class BodyReader:
     Raises
     ------
     Refusal
-        413 as soon as a body is known to be too large; 429 when too much is held already; 415 for a compressed one.
+        413 as soon as a body is known to be too large; 429 when too much is held already; 415 for a compression that is
+        not accepted.
     """
 
     def __init__(self, limit: int) -> None:
@@ -34,16 +38,41 @@ class BodyReader:
         elif len(body) > self._limit:
             raise self._too_large()
         if body.startswith(GZIP_MAGIC):
-            raise Refusal(415, COMPRESSED)
+            check_encoding(scope["headers"], packed=True)
         return body
+
+    def inflate(self, body: bytes) -> bytes:
+        """What a gzip body was made from.
+
+        Raises
+        ------
+        Refusal
+            413 when that is larger than a body may be, without making it; 422 when it is damaged.
+        """
+        parts: list[bytes] = []
+        room = self._limit
+        try:
+            # A gzip file may hold several members one after the other.
+            while body:
+                unpacker = zlib.decompressobj(_GZIP_WINDOW)
+                part = unpacker.decompress(body, room + 1)
+                room -= len(part)
+                if room < 0:
+                    raise self._too_large()
+                if not unpacker.eof:
+                    raise zlib.error("it ends too early")
+                parts.append(part)
+                body = unpacker.unused_data
+        except zlib.error as error:
+            raise invalid([mistake((), f"the body is no valid gzip: {error}", "gzip_invalid")]) from None
+        return b"".join(parts)
 
     async def _read_rest(self, scope: Scope, receive: Receive, first: bytes) -> bytes:
         headers = dict(scope["headers"])
         declared = headers.get(b"content-length", b"")
         if declared.isdigit() and int(declared) > self._limit:
             raise self._too_large()
-        if headers.get(b"content-encoding", b"identity") != b"identity":
-            raise Refusal(415, COMPRESSED)
+        check_encoding(scope["headers"])
         chunks, size, more = [first], len(first), True
         self._held += size
         try:
@@ -69,4 +98,24 @@ class BodyReader:
     def _too_large(self) -> Refusal:
         return Refusal(
             413, f"the body is larger than {self._limit:,} bytes (MAX_BODY_BYTES); send fewer records per request"
+        )
+
+
+def check_encoding(headers: Iterable[tuple[bytes, bytes]], *, packed: bool | None = None) -> None:
+    """Refuse any compression but gzip, and gzip that no header speaks of.
+
+    Parameters
+    ----------
+    packed : whether the body is compressed, where that is known.
+
+    Raises
+    ------
+    Refusal
+        415, with the remedy.
+    """
+    encoding = b"".join(value.strip().lower() for name, value in headers if name == b"content-encoding")
+    if encoding not in (b"", b"identity", b"gzip", b"x-gzip") or (packed and not encoding.endswith(b"gzip")):
+        raise Refusal(
+            415,
+            "compressed bodies are accepted with Content-Encoding: gzip only; send it so, or the body as it is",
         )

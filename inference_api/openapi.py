@@ -7,15 +7,38 @@ import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from inference_api.batch_replies import ColumnsReply, ManyReply
+from inference_api.explained_replies import ExplainedManyReply, ExplainedReply
 from inference_api.model_schema import record_schema
 from inference_api.model_state import ModelState
 from inference_api.model_store import ModelStore
-from inference_api.prediction_routes import MODEL_PREDICT_PATH, PREDICT_PATH, ManyReply, Reply
+from inference_api.prediction_routes import MODEL_PREDICT_PATH, PREDICT_PATH, Reply
 from inference_api.request_schema import MODEL_KEY, RECORDS_KEY
 
 DESCRIPTION = """Predictions by the champion of every registered model.
 
 A number may be sent as a number or as a string that holds one. Every mistake in a request is named with its field."""
+
+_PARAMETERS = [
+    {
+        "name": "version",
+        "in": "query",
+        "description": "answer with this version",
+        "schema": {"type": "integer", "minimum": 1},
+    },
+    {
+        "name": "alias",
+        "in": "query",
+        "description": "answer with the version of this alias",
+        "schema": {"type": "string"},
+    },
+    {
+        "name": "explain",
+        "in": "query",
+        "description": "add the contribution of each feature to each answer (at most 20 records)",
+        "schema": {"type": "boolean", "default": False},
+    },
+]
 
 _ERRORS = {
     "404": "No such model",
@@ -43,7 +66,9 @@ def live_openapi(app: FastAPI, store: ModelStore) -> Callable[[], dict[str, Any]
 def _document(app: FastAPI, served: list[ModelState], store: ModelStore) -> dict[str, Any]:
     document = get_openapi(title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes)
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    _, replies = msgspec.json.schema_components([Reply, ManyReply], ref_template="#/components/schemas/{name}")
+    _, replies = msgspec.json.schema_components(
+        [Reply, ManyReply, ColumnsReply, ExplainedReply, ExplainedManyReply], ref_template="#/components/schemas/{name}"
+    )
     schemas |= replies
     schemas["PredictionErrors"] = {
         "type": "object",
@@ -67,6 +92,7 @@ def _document(app: FastAPI, served: list[ModelState], store: ModelStore) -> dict
             _any_of(records),
             named_examples,
             "Reply",
+            "ExplainedReply",
         )
     }
     operation = _operation(
@@ -76,14 +102,17 @@ def _document(app: FastAPI, served: list[ModelState], store: ModelStore) -> dict
         examples,
         "Reply",
         "ManyReply",
+        "ExplainedReply",
+        "ExplainedManyReply",
     )
     operation["parameters"] = [
+        *_PARAMETERS,
         {
             "name": "name",
             "in": "path",
             "required": True,
             "schema": {"enum": [s.name for s in served] or [store.default]},
-        }
+        },
     ]
     paths[MODEL_PREDICT_PATH] = {"post": operation}
     return document
@@ -94,6 +123,7 @@ def _operation(name: str, summary: str, body: Any, examples: dict[str, Any], *re
     errors = {"application/json": {"schema": {"$ref": "#/components/schemas/PredictionErrors"}}}
     return {
         "tags": ["predictions"],
+        "parameters": _PARAMETERS,
         "operationId": name,
         "summary": summary,
         "requestBody": {"required": True, "content": {"application/json": {"schema": body, "examples": examples}}},

@@ -5,7 +5,7 @@ in `inference_api.openapi`.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any
@@ -14,8 +14,11 @@ import msgspec
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from inference_api.body import BodyReader
+from inference_api.answers import Answers, Columns, Rows, answer_columns
+from inference_api.body import GZIP_MAGIC, BodyReader, check_encoding
+from inference_api.body_forms import ARROW_TYPE, JSON_TYPE, Batch, Forms, forms_of, read_body
 from inference_api.errors import Refusal, invalid, mistake
+from inference_api.explained_replies import explained, explained_reply
 from inference_api.metrics import ServiceMetrics
 from inference_api.model_store import ModelStore
 from inference_api.prediction_log import PredictionLog
@@ -39,15 +42,6 @@ class Reply(msgspec.Struct, gc=False):
     prediction: int | float | str
     label: str | None
     probabilities: dict[str, float] | None
-    model_name: str
-    model_version: int
-    request_id: str
-
-
-class ManyReply(msgspec.Struct, gc=False):
-    """Answer to many records, in their order."""
-
-    predictions: list[Outcome]
     model_name: str
     model_version: int
     request_id: str
@@ -81,7 +75,7 @@ class PredictionService:
         self._counter: Callable[..., Any] = lru_cache(64)(metrics.predictions.labels)
         self._log = log
         self._default = default
-        self._max_records = max_records
+        self.max_records = max_records
         self._bodies = BodyReader(max_body_bytes)
         self._encode = msgspec.json.Encoder().encode
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inference")
@@ -90,7 +84,7 @@ class PredictionService:
 
     def routes(self) -> list[Route]:
         return [
-            Route(path, _Endpoint(path, answer), methods=["POST"], name=name)
+            Route(path, Endpoint(path, answer), methods=["POST"], name=name)
             for path, answer, name in (
                 (PREDICT_PATH, self._predict, "predict"),
                 (MODEL_PREDICT_PATH, self._predict_named, "predict_model"),
@@ -102,17 +96,52 @@ class PredictionService:
 
     async def _predict(self, scope: Scope, receive: Receive) -> bytes:
         body = await self._bodies.read(scope, receive)
+        if body.startswith(GZIP_MAGIC):
+            body = await self._in_thread(self._bodies.inflate, body)
         request_id, small = scope["request_id"], len(body) <= INLINE_BYTES
         if small and not scope["query_string"] and (reply := self._answer_plain(body, request_id)) is not None:
             return reply
+        check_encoding(scope["headers"])
         name = self._named(body) if small else await self._in_thread(self._named, body)
         choice = await self._selector.choose(name, scope)
-        return await self._run(choice, small, self._answer_one, body, request_id)
+        answer = self._explain_one if choice.explain else self._answer_one
+        return await self._run(choice, small, answer, body, request_id)
 
     async def _predict_named(self, scope: Scope, receive: Receive) -> bytes:
+        forms = forms_of(scope["headers"])
+        if forms.arrow_reply:
+            scope["reply_type"] = ARROW_TYPE
+        return await self.respond(scope, receive, scope["path_params"]["name"], self._answer, forms)
+
+    async def respond(
+        self, scope: Scope, receive: Receive, name: str, function: Callable[..., bytes], *args: Any
+    ) -> bytes:
+        """Read the body of a request to a model and make the reply.
+
+        Parameters
+        ----------
+        function : called as ``function(predictor, body, request_id, *args)``, maybe in the inference thread.
+
+        Raises
+        ------
+        Refusal
+            For the body, for the model, or 429 when too many requests wait for that thread already.
+        """
         body = await self._bodies.read(scope, receive)
-        choice = await self._selector.choose(scope["path_params"]["name"], scope)
-        return await self._run(choice, len(body) <= INLINE_BYTES, self._answer, body, scope["request_id"])
+        check_encoding(scope["headers"])
+        choice = await self._selector.choose(name, scope)
+        if choice.explain:
+            if function != self._answer:
+                raise Refusal(422, "explain works on /predict and /models/{name}/predict only")
+            function, args = self._explain, ()
+        request_id = scope["request_id"]
+        if body.startswith(GZIP_MAGIC):
+            return await self._run(choice, False, self._unpacked, body, request_id, function, *args)
+        return await self._run(choice, len(body) <= INLINE_BYTES, function, body, request_id, *args)
+
+    def _unpacked(self, predictor: Predictor, body: bytes, request_id: str, function: Any, *args: Any) -> bytes:
+        # Here, where one request is at work at a time: what many requests unpack to would fill the memory.
+        return bytes(function(predictor, self._bodies.inflate(body), request_id, *args))
 
     async def _run(self, choice: Choice, small: bool, function: Callable[..., bytes], *args: Any) -> bytes:
         """Have a choice answer, on the event loop only where that takes microseconds."""
@@ -173,15 +202,40 @@ class PredictionService:
             )
         )
 
-    def _answer(self, predictor: Predictor, body: bytes, request_id: str) -> bytes:
-        rows, many = predictor.validator.read(body, self._max_records)
-        if not many:
-            return self._reply(predictor, rows[0], request_id)
-        outcomes = predictor.predict_many(rows)
-        self._record(request_id, predictor, rows, outcomes)
-        return self._encode(ManyReply(outcomes, predictor.name, predictor.version, request_id))
+    def _answer(self, predictor: Predictor, body: bytes, request_id: str, forms: Forms) -> bytes:
+        found = read_body(predictor, body, forms, self.max_records)
+        if not isinstance(found, Batch):
+            return self._reply(predictor, found, request_id)
+        answers = self.answer_batch(predictor, found.columns, found.place, request_id)
+        return found.encode(answers, predictor, request_id)
 
-    def _record(self, request_id: str, predictor: Predictor, rows: list[Values], outcomes: list[Outcome]) -> None:
+    def _explain_one(self, predictor: Predictor, body: bytes, request_id: str) -> bytes:
+        return self._explained(predictor, [predictor.validator.read_one(body, named=True)], request_id, many=False)
+
+    def _explain(self, predictor: Predictor, body: bytes, request_id: str) -> bytes:
+        rows, many = predictor.validator.read(body, self.max_records)
+        return self._explained(predictor, rows, request_id, many=many)
+
+    def _explained(self, predictor: Predictor, rows: list[Values], request_id: str, *, many: bool) -> bytes:
+        outcomes = explained(predictor, rows)
+        self._record(request_id, predictor, rows, outcomes)
+        return self._encode(explained_reply(predictor, outcomes, request_id, many=many))
+
+    def answer_batch(self, predictor: Predictor, columns: Columns, place: str, request_id: str) -> Answers:
+        """Predict columns of valid values, count and log them; `place` is what the body calls the records.
+
+        Raises
+        ------
+        Refusal
+            422: the model has no finite answer to one of them.
+        """
+        answers = answer_columns(predictor, columns, place)
+        self._record(request_id, predictor, Rows(columns), answers)
+        return answers
+
+    def _record(
+        self, request_id: str, predictor: Predictor, rows: Sequence[Values], outcomes: Sequence[Outcome]
+    ) -> None:
         self._counter(predictor.name, predictor.version).inc(len(rows))
         if self._log is not None:
             self._log.add(request_id, predictor, rows, outcomes)
@@ -192,8 +246,8 @@ class PredictionService:
                 self._shadow.offer(shadow, predictor, rows, outcomes)
 
 
-class _Endpoint:
-    """An ASGI endpoint that sends the JSON bytes its function returns."""
+class Endpoint:
+    """An ASGI endpoint that sends the bytes its function returns: JSON, or what ``scope["reply_type"]`` says."""
 
     def __init__(self, path: str, answer: Callable[[Scope, Receive], Awaitable[bytes]]) -> None:
         self.path = path
@@ -201,6 +255,7 @@ class _Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         reply = await self._answer(scope, receive)
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(reply)).encode("ascii"))]
+        media = scope.get("reply_type", JSON_TYPE)
+        headers = [(b"content-type", media), (b"content-length", str(len(reply)).encode("ascii"))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": reply})

@@ -32,8 +32,8 @@ LARGE_BYTES = 1024 * 1024
 # Looking for the feature that was meant takes 0.3 ms a key: enough keys would keep the service busy for seconds.
 HINTED_KEYS = 10
 LONGEST_HINTED_KEY = 64
-_Scalar = str | int | float | bool | None
-_flat = msgspec.json.Decoder(dict[str, _Scalar | list[dict[str, _Scalar]]])
+Scalar = str | int | float | bool | None
+_well_formed = msgspec.json.Decoder(msgspec.Raw)
 
 
 def requested_model(body: bytes) -> Any:
@@ -61,6 +61,7 @@ class RecordValidator:
         self._dates = [(i, field) for i, field in enumerate(self.fields) if field.column.type == "date"]
         record = self._struct("Record", self.fields)
         self._record = msgspec.json.Decoder(record)
+        self.record_list = msgspec.json.Decoder(list[record])  # type: ignore[valid-type]
         self._records = msgspec.json.Decoder(
             msgspec.defstruct("Records", [(RECORDS_KEY, list[record])], forbid_unknown_fields=True)  # type: ignore[valid-type]
         )
@@ -95,7 +96,7 @@ class RecordValidator:
             if values[-1] is not None and values[-1] != name:
                 return None
             values = values[:-1]
-        return values if self._dates_allowed(values) else None
+        return values if self._row_allowed(values) else None
 
     def read_one(self, body: bytes, *, named: bool) -> Values:
         """Read one flat record.
@@ -128,7 +129,7 @@ class RecordValidator:
         """
         # Before they take memory: a megabyte holds 300,000 empty objects. (Few brackets are inside of texts.)
         if body.count(b"{") > 2 * most + 1:
-            raise _too_many(most)
+            raise too_many(most)
         try:
             if body[:64].lstrip(b" \t\r\n{").startswith(b'"records"'):
                 decoded: Any = self._records.decode(body)
@@ -136,8 +137,8 @@ class RecordValidator:
             else:
                 rows, many = [msgspec.structs.astuple(self._record.decode(body))], False
             if len(rows) > most:
-                raise _too_many(most)
-            if rows and (not self._dates or all(map(self._dates_allowed, rows))):
+                raise too_many(most)
+            if rows and self.dates_allowed(rows):
                 return rows, many
         except (msgspec.DecodeError, UnicodeError, RecursionError):
             pass  # the closer look below finds out why
@@ -153,24 +154,29 @@ class RecordValidator:
         if not payload[RECORDS_KEY]:
             raise invalid([mistake((RECORDS_KEY,), "records must hold at least one record", "too_short")])
         if len(payload[RECORDS_KEY]) > most:
-            raise _too_many(most)
+            raise too_many(most)
         return self._check(payload[RECORDS_KEY], indexed=True), True
 
-    def _dates_allowed(self, values: Values) -> bool:
+    def dates_allowed(self, rows: list[Values]) -> bool:
+        """Whether every date of the rows is within the limits of its column."""
+        return not self._dates or all(map(self._row_allowed, rows))
+
+    def _row_allowed(self, values: Values) -> bool:
         return all(values[i] is None or field.accepts_date(values[i]) for i, field in self._dates)
 
     def _check(self, records: list[Any], *, indexed: bool) -> list[Values]:
         mistakes: list[dict[str, Any]] = []
         rows = []
         for index, record in enumerate(records):
-            rows.append(self._check_one(record, (RECORDS_KEY, index) if indexed else (), mistakes))
+            rows.append(self.check_record(record, (RECORDS_KEY, index) if indexed else (), mistakes))
             if len(mistakes) > MOST_MISTAKES:
                 break
         if mistakes:
             raise invalid(mistakes)
         return rows
 
-    def _check_one(self, record: Any, loc: tuple[str | int, ...], mistakes: list[dict[str, Any]]) -> Values:
+    def check_record(self, record: Any, loc: tuple[str | int, ...], mistakes: list[dict[str, Any]]) -> Values:
+        """Read one record field by field; its mistakes are added to `mistakes`."""
         if not isinstance(record, dict):
             message = f"a record must be a JSON object with the features of {self.use_case}: {', '.join(self.columns)}"
             mistakes.append(mistake(loc, message, "object_type"))
@@ -185,11 +191,12 @@ class RecordValidator:
             unknown = (key for key in record if key not in self.columns)
             room = max(0, MOST_MISTAKES + 1 - len(mistakes))
             mistakes += [
-                self._unknown(loc, key, hinted=number < HINTED_KEYS) for number, key in enumerate(islice(unknown, room))
+                self.unknown(loc, key, hinted=number < HINTED_KEYS) for number, key in enumerate(islice(unknown, room))
             ]
         return tuple(values)
 
-    def _unknown(self, loc: tuple[str | int, ...], key: str, *, hinted: bool) -> dict[str, Any]:
+    def unknown(self, loc: tuple[str | int, ...], key: str, *, hinted: bool) -> dict[str, Any]:
+        """The mistake that a name is no feature; `hinted`: with the one that was probably meant."""
         close: list[str] = []
         if hinted and len(key) <= LONGEST_HINTED_KEY:
             close = get_close_matches(key, self.columns, n=1, cutoff=0.6)
@@ -199,32 +206,47 @@ class RecordValidator:
         return mistake((*loc, shown), f"{shown} is not a feature of {self.use_case}: {hint}", "extra_forbidden")
 
 
-def _too_many(most: int) -> Refusal:
+def too_many(most: int) -> Refusal:
+    """The refusal of a body with more than `most` records."""
     return Refusal(413, f"one request may hold at most {most:,} records (MAX_RECORDS); send them in several")
 
 
 def parse_json(body: bytes) -> Any:
-    """Parse any JSON; of a large body only what a request can be, since nested lists take 20 times their text.
+    """Parse any JSON of at most `LARGE_BYTES`; beyond, nested lists would take 20 times their text.
 
     Raises
     ------
     Refusal
         422, with the position of the mistake. NaN and Infinity are let through, for the field's own rule to refuse.
     """
-    large = len(body) > LARGE_BYTES
+    if len(body) > LARGE_BYTES:
+        raise not_a_record(body)
     try:
-        return _flat.decode(body) if large else msgspec.json.decode(body)
+        return msgspec.json.decode(body)
     except RecursionError:
-        raise invalid([mistake((), "the body is nested too deeply; send a flat JSON object", "json_invalid")]) from None
+        raise _malformed("the body is nested too deeply") from None
     except (msgspec.DecodeError, UnicodeError) as error:
         reason = str(error)
     try:
-        if large:
-            raise ValueError
         # Not JSON to msgspec, but to Python's reader: NaN, Infinity and numbers beyond a double.
         return json.loads(body)
     except (ValueError, RecursionError):
-        if not body.strip():
-            reason = "the body is empty"
-        message = f"{reason}. Send a JSON object of named features"
-        raise invalid([mistake((), message, "json_invalid")]) from None
+        raise _malformed(reason if body.strip() else "the body is empty") from None
+
+
+def not_a_record(body: bytes) -> Refusal:
+    """The refusal of a large body that neither is well-formed nor starts with a list of records or columns."""
+    try:
+        _well_formed.decode(body)
+    except RecursionError:
+        return _malformed("the body is nested too deeply")
+    except (msgspec.DecodeError, UnicodeError) as error:
+        return _malformed(str(error))
+    return _malformed(
+        f'a body of more than {LARGE_BYTES:,} bytes must be {{"records": [...]}} or {{"columns": {{...}}}}, '
+        "with flat records and nothing else"
+    )
+
+
+def _malformed(reason: str) -> Refusal:
+    return invalid([mistake((), f"{reason}. Send a JSON object of named features", "json_invalid")])

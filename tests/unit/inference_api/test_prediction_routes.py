@@ -199,9 +199,14 @@ def test_too_large_body_is_refused_while_it_is_read(make_service: MakeService) -
         assert "MAX_BODY_BYTES" in reply.json()["detail"]
 
 
-def test_compressed_body_is_refused_with_the_remedy(service: Service) -> None:
-    reply = service.client.post("/predict", content=b"\x1f\x8b", headers={"Content-Encoding": "gzip"})
+@pytest.mark.parametrize("url", ["/predict", "/models/covertype/predict"])
+@pytest.mark.parametrize("headers", [{}, {"Content-Encoding": "br"}])
+def test_compression_that_is_not_accepted_is_refused_with_the_remedy(
+    service: Service, url: str, headers: dict[str, str]
+) -> None:
+    reply = service.client.post(url, content=b"\x1f\x8b", headers=headers)
     assert reply.status_code == 415
+    assert "Content-Encoding: gzip" in reply.json()["detail"]
 
 
 def test_saturated_service_says_so(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -141,7 +141,7 @@ def test_more_records_than_allowed(validator: RecordValidator, count: int) -> No
 def test_large_body_of_anything_but_flat_records_is_refused_before_it_takes_memory() -> None:
     with pytest.raises(Refusal) as refused:
         parse_json(b'{"records":[' + b"[]," * 500_000 + b"[]]}")
-    assert "Expected `object`, got `array`" in details(refused)[0]["msg"]
+    assert '{"records": [...]}' in details(refused)[0]["msg"]
 
 
 def test_model_of_a_body() -> None:

@@ -1,0 +1,64 @@
+"""Replies to many records, encoded piece by piece, so that a large one does not keep other requests waiting."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from inference_api.answers import Answers
+from inference_api.predictor import CHUNK_ROWS, Outcome, Predictor
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Head(msgspec.Struct, gc=False):
+    """What every reply to a batch ends with."""
+
+    model_name: str
+    model_version: int
+    request_id: str
+
+
+class ManyReply(Head, kw_only=True, gc=False):
+    """Answer to many records, in their order."""
+
+    predictions: list[Outcome]
+
+
+class AnswerColumns(msgspec.Struct, gc=False):
+    """Answers by column, a value a record; `label` and `probabilities` of a classification only."""
+
+    prediction: list[Any]
+    label: list[str] | msgspec.UnsetType = msgspec.UNSET
+    probabilities: dict[str, list[float]] | msgspec.UnsetType = msgspec.UNSET
+
+
+class ColumnsReply(Head, kw_only=True, gc=False):
+    """Answer to many records given as columns."""
+
+    columns: AnswerColumns
+
+
+Encode = Callable[[Answers, Predictor, str], bytes]
+
+
+def records_reply(answers: Answers, predictor: Predictor, request_id: str) -> bytes:
+    """The JSON of a `ManyReply`."""
+    pieces = (_encode(list(answers[start : start + CHUNK_ROWS]))[1:-1] for start in range(0, len(answers), CHUNK_ROWS))
+    return b'{"predictions":[' + b",".join(pieces) + b"]," + _head(predictor, request_id)
+
+
+def columns_reply(answers: Answers, predictor: Predictor, request_id: str) -> bytes:
+    """The JSON of a `ColumnsReply`."""
+    pieces = [b'{"columns":{"prediction":', _encode(answers.predictions)]
+    if answers.labels is not None and answers.probabilities is not None:
+        pieces += [b',"label":', _encode(answers.labels), b',"probabilities":{']
+        for index, name in enumerate(answers.classes):
+            values = _encode(answers.probabilities[:, index].tolist())
+            pieces += [b"," if index else b"", _encode(name), b":", values]
+        pieces.append(b"}")
+    return b"".join([*pieces, b"},", _head(predictor, request_id)])
+
+
+def _head(predictor: Predictor, request_id: str) -> bytes:
+    return _encode(Head(predictor.name, predictor.version, request_id))[1:]

@@ -1,0 +1,91 @@
+"""The forms in which a request holds records, and a reply the answers."""
+
+import re
+from collections.abc import Iterable
+
+import msgspec
+
+from inference_api.answers import Columns
+from inference_api.batch_replies import Encode, columns_reply, records_reply
+from inference_api.columnar import COLUMNS_KEY, ColumnReader
+from inference_api.errors import Refusal
+from inference_api.predictor import Predictor
+from inference_api.record_stream import read_records
+from inference_api.request_schema import LARGE_BYTES, RECORDS_KEY, Values
+
+JSON_TYPE = b"application/json"
+ARROW_TYPE = b"application/vnd.apache.arrow.stream"
+
+_FIRST_KEY = re.compile(rb'\s*\{\s*"(records|columns)"\s*:')
+# Forms that people send by mistake, and would get a puzzling answer about JSON.
+_OTHER_TYPES = (b"multipart/", b"application/xml", b"application/vnd.apache.arrow.file", b"application/octet-stream")
+
+
+class Forms(msgspec.Struct, frozen=True, gc=False):
+    """Whether the body, and the reply to it, are Arrow streams; JSON otherwise."""
+
+    arrow_body: bool = False
+    arrow_reply: bool = False
+
+
+_JSON = Forms()
+
+
+def forms_of(headers: Iterable[tuple[bytes, bytes]]) -> Forms:
+    """What the headers of a request say of its body and of the reply; any type but those named is taken for JSON.
+
+    Raises
+    ------
+    Refusal
+        415 for a content type that is known not to be accepted.
+    """
+    body = accepted = b""
+    for name, value in headers:
+        if name == b"content-type":
+            body = value.lower()
+        elif name == b"accept":
+            accepted = value.lower()
+    if body.startswith(_OTHER_TYPES):
+        raise Refusal(
+            415,
+            f"a body of type {body.decode('latin-1')} is not accepted; "
+            f"send {JSON_TYPE.decode()} or {ARROW_TYPE.decode()}",
+        )
+    arrow = body.startswith(ARROW_TYPE)
+    if not arrow and ARROW_TYPE not in accepted:
+        return _JSON
+    return Forms(arrow, ARROW_TYPE in accepted or (arrow and JSON_TYPE not in accepted))
+
+
+class Batch(msgspec.Struct, gc=False):
+    """The records of a request.
+
+    Attributes
+    ----------
+    columns : the records, of all features.
+    place : what the body calls them.
+    encode : makes the reply in the form of the request.
+    """
+
+    columns: Columns
+    place: str
+    encode: Encode
+
+
+def read_body(predictor: Predictor, body: bytes, forms: Forms, most: int) -> Values | Batch:
+    """Read a body of any form: a single flat record, or a batch.
+
+    Raises
+    ------
+    Refusal
+        422, naming every mistake; 413 for more than `most` records.
+    """
+    validator = predictor.validator
+    first = _FIRST_KEY.match(body)
+    if first is not None and first[1] == COLUMNS_KEY.encode() and COLUMNS_KEY not in validator.columns:
+        return Batch(ColumnReader.of(validator).read_body(body, most), COLUMNS_KEY, columns_reply)
+    if len(body) > LARGE_BYTES:
+        rows, many = read_records(validator, body, most), True
+    else:
+        rows, many = validator.read(body, most)
+    return Batch(predictor.columns_of(rows), RECORDS_KEY, records_reply) if many else rows[0]
