@@ -13,6 +13,8 @@ from pipeline.warehouse import LedgerEntry, Warehouse
 if TYPE_CHECKING:
     import polars as pl
 
+    from pipeline.model_audit import ModelAudit
+
 
 class AuditReport(BaseModel):
     """What `audit` found.
@@ -73,6 +75,21 @@ def audit(use_case: UseCase, lake: Lake, warehouse: Warehouse) -> AuditReport:
         pending=[archived.uri for archived in pending(use_case, lake, warehouse)],
         problems=problems,
     )
+
+
+def render_models(audited: "ModelAudit") -> str:
+    """What was found of each version, as text for a terminal; violations are told apart."""
+    if not audited.versions:
+        return f"\n{audited.use_case}: no version is registered yet"
+    lines = []
+    for version in audited.versions:
+        lines.append(f"\n{audited.use_case} version {version.version}{' (champion)' if version.champion else ''}")
+        lines += [f"  proved: {text}" for text in version.findings.proved]
+        lines += [f"  cannot be proved: {text}" for text in version.findings.unproved]
+        lines += [f"  VIOLATION: {text}" for text in version.findings.problems]
+    lines += [f"\n{text}" for text in audited.champion.proved]
+    problems = len(audited.problems)
+    return "\n".join([*lines, f"{problems} violations" if problems else "every version is accounted for"])
 
 
 def _check_counts(entry: LedgerEntry, stored: int, quarantined: int) -> list[str]:

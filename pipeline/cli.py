@@ -149,8 +149,10 @@ def status(options: argparse.Namespace) -> int:
 
 
 def audit(options: argparse.Namespace) -> int:
-    """Check that every delivered row is accounted for."""
+    """Check that every delivered row is accounted for, and prove what every version was made of."""
     from pipeline.audit import audit as audit_collection
+    from pipeline.audit import render_models
+    from pipeline.model_audit import audit_models
     from pipeline.status import render_batches
 
     use_case, warehouse = _use_case(options), _warehouse()
@@ -165,7 +167,20 @@ def audit(options: argparse.Namespace) -> int:
     for problem in report.problems:
         print(f"violation: {problem}", file=sys.stderr)
     print("every delivered row is accounted for" if report.ok else f"{len(report.problems)} violations")
-    return 0 if report.ok else 1
+    models = audit_models(
+        use_case,
+        _lake(),
+        warehouse,
+        _registry(),
+        version=options.version,
+        refit=not options.no_refit,
+        jobs=_settings().search_jobs,
+        on_progress=_progress(),
+    )
+    print(render_models(models))
+    for problem in models.problems:
+        print(f"violation: {problem}", file=sys.stderr)
+    return 0 if report.ok and not models.problems else 1
 
 
 def _collect_once(use_case: UseCase, source: "SourceClient", lake: "Lake", warehouse: "Warehouse") -> "LedgerEntry":
@@ -201,7 +216,11 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--reason", help="kept in the history")
     command = _command(commands, status)
     command.add_argument("--json", action="store_true", help="print JSON instead of tables")
-    _command(commands, audit)
+    command = _command(commands, audit)
+    command.add_argument("--version", type=_count, help="check this version of the model only (default: all)")
+    command.add_argument(
+        "--no-refit", action="store_true", help="do not fit the versions again, which takes as long as their first fit"
+    )
     return parser
 
 

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from pipeline.warehouse import PromotionRecord, Warehouse
     from pipeline.warehouse.records import PromotionAction
 
+# What was decided on a version, with the artifacts of its run.
+DECISION_FILE = "promotion_decision.json"
+
 
 def apply_decision(
     registry: Registry,
@@ -36,7 +39,7 @@ def apply_decision(
     challenger = registry.resolve(use_case.name, version)
     champion = registry.champion(use_case.name)
     before = champion.version if champion else None
-    registry.log_document(challenger, decision.model_dump(mode="json"), "promotion_decision.json")
+    registry.log_document(challenger, decision.model_dump(mode="json"), DECISION_FILE)
     if before not in (decision.opponent_version, version):
         reason = f"the champion is version {before} by now, compared was version {decision.opponent_version}: {reason}"
     elif decision.accepted and mode == "enabled":

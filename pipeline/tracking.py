@@ -1,6 +1,7 @@
 """What a training run writes to MLflow, in as few requests as it takes."""
 
 import os
+import platform
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,7 +28,12 @@ from pipeline.search import CandidateResult
 from pipeline.use_case import UseCase
 
 # What reading the model back takes; named here because having MLflow find out takes seconds.
-MODEL_REQUIREMENTS = [f"{name}=={version(name)}" for name in ("scikit-learn", "lightgbm", "numpy", "pandas", "skops")]
+LIBRARIES = {name: version(name) for name in ("scikit-learn", "lightgbm", "numpy", "pandas", "skops")}
+MODEL_REQUIREMENTS = [f"{name}=={number}" for name, number in LIBRARIES.items()]
+# Prefix of the tags that explain a model which fits differently elsewhere.
+LIBRARY_TAG = "library."
+# The use case as it was when the run began.
+USE_CASE_FILE = "use_case.json"
 
 MODEL_NAME = "model"
 # Tag of a run that says where its model is: MLflow keeps models apart from a run's artifacts.
@@ -58,15 +64,28 @@ def training_run(client: MlflowClient, use_case: UseCase, snapshot: Snapshot) ->
         "dataset_digest": snapshot.digest,
         "dataset_uri": snapshot.uri,
         "batch_ids": ",".join(snapshot.batch_ids)[:5000],
+        **library_tags(),
     }
     run_id = client.create_run(experiment_id(client, use_case.name), tags=tags).info.run_id
     try:
+        client.log_dict(run_id, use_case.model_dump(mode="json"), USE_CASE_FILE)
         yield run_id
     except BaseException as error:
         client.set_tag(run_id, "failure", str(error)[:5000])
         client.set_terminated(run_id, "FAILED")
         raise
     client.set_terminated(run_id, "FINISHED")
+
+
+def library_tags() -> dict[str, str]:
+    """Versions of what decides how a model comes out, as tags of a run."""
+    versions = {
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        **LIBRARIES,
+        "scipy": version("scipy"),
+    }
+    return {f"{LIBRARY_TAG}{name}": number for name, number in versions.items()}
 
 
 def log_dataset(client: MlflowClient, run_id: str, snapshot: Snapshot) -> None:

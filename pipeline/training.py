@@ -21,6 +21,12 @@ from pipeline.settings import PipelineSettings, load_settings
 from pipeline.tracking import log_candidates, log_dataset, log_model, log_values, training_run
 from pipeline.use_case import UseCase
 
+# Parameters of a run beside those of its estimator.
+RUN_PARAMETERS = frozenset(
+    {"estimator", "seed", "train_rows", "holdout_share", "log_target", "search_strategy", "search_folds"}
+    | {"search_max_rows", "search_resource", "search_factor"}
+)
+
 
 class TrainedRun(BaseModel):
     """A model in MLflow, not yet judged. JSON-able, to pass between tasks.

@@ -126,6 +126,21 @@ def test_the_whole_loop_by_hand(source: Source, capsys: pytest.CaptureFixture[st
     code, out, _ = run("audit")
     assert code == 0
     assert "344 delivered = 344 accepted + 0 duplicate + 0 quarantined, over 4 deliveries" in out
+    assert "penguins version 1 (champion)\n  proved: all 344 rows of its snapshot " in out
+    assert out.count("fitted again with the logged parameters it predicts the same, exactly, on ") == 2
+    assert "version 1 is the champion, as the last rollback in the history says" in out
+    assert out.endswith("every version is accounted for\n")
+    code, out, _ = run("audit", "--version", "2", "--no-refit")
+    assert code == 0
+    assert "penguins version 2\n" in out
+    assert "penguins version 1" not in out
+    assert "fitted again" not in out
+    assert run("audit", "--version", "9")[2].startswith("mlops audit: model 'penguins' has no version '9'")
+    next((tmp_path / "lake" / "snapshots").rglob("*.parquet")).write_bytes(b"not a snapshot")
+    code, out, err = run("audit", "--no-refit")
+    assert code == 1
+    assert "violation: version 1: its snapshot: snapshot " in err
+    assert out.endswith("2 violations\n")
     next((tmp_path / "lake" / "raw").rglob("*.json")).write_text("{}")
     code, _, err = run("audit")
     assert code == 1
