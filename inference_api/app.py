@@ -47,12 +47,13 @@ def create_app(
     metrics = ServiceMetrics()
     store = ModelStore(
         registry or open_registry(settings),
-        ModelCache(settings.model_cache_dir),
+        ModelCache(settings.model_cache_dir, keep=1 + settings.model_lru_size),
         metrics,
         poll_seconds=settings.model_poll_seconds,
         default=settings.default_use_case,
     )
-    selector = Selector(store, VersionPool(store.load, settings.model_lru_size))
+    pool = VersionPool(store.load, settings.model_lru_size)
+    selector = Selector(store, pool)
     log = (
         PredictionLog(prediction_writer or open_prediction_writer(settings), metrics)
         if settings.prediction_log
@@ -103,7 +104,7 @@ def create_app(
     app.add_exception_handler(RequestValidationError, _invalid_response)
     app.add_exception_handler(Exception, unexpected_response)
     app.openapi = live_openapi(app, store)  # type: ignore[method-assign]
-    app.state.store = store
+    app.state.store, app.state.pool = store, pool
     return app
 
 

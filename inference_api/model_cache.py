@@ -31,10 +31,15 @@ class ModelCache:
     """A folder ``<root>/<model>/<version>-<run>/`` a bundle, and ``<root>/<model>/served.json``.
 
     Several workers may share one: a bundle appears complete or not at all.
+
+    Parameters
+    ----------
+    keep : bundles of each model that are kept beside the champion's, the most recently used ones.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, keep: int = 1) -> None:
         self.root = root
+        self._keep = keep
 
     def folder(self, version: VersionInfo) -> Path:
         """Where the bundle of a version belongs; a run is one model for ever, a version number only in one registry."""
@@ -50,6 +55,7 @@ class ModelCache:
         """
         folder, expected = self.folder(version), version.tags.get("serving_digest")
         if expected is not None and _digest(folder) == expected:
+            os.utime(folder)
             return folder, expected
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".download-") as scratch:
@@ -61,6 +67,8 @@ class ModelCache:
             if _digest(folder) != found:
                 shutil.rmtree(folder, ignore_errors=True)
                 downloaded.replace(folder)
+        os.utime(folder)
+        self._prune(folder)
         return folder, found
 
     def remember(self, record: ServedRecord) -> None:
@@ -73,8 +81,19 @@ class ModelCache:
         Path(scratch).replace(home / RECORD_FILE)
         current = self.folder(record.champion)
         os.utime(current)
-        others = [path for path in home.iterdir() if path.is_dir() and path != current and path.name[0] != "."]
-        for path in sorted(others, key=lambda path: path.stat().st_mtime, reverse=True)[1:]:
+        self._prune(current)
+
+    def _prune(self, used: Path) -> None:
+        """Drop the least recently used bundles of a model, but for the champion's and one that is in use."""
+        home = used.parent
+        try:
+            champion = self.folder(ServedRecord.model_validate_json((home / RECORD_FILE).read_bytes()).champion)
+        except (OSError, ValidationError):
+            champion = used
+        others = [path for path in home.iterdir() if path.is_dir() and path.name[0] != "."]
+        others = [path for path in others if path not in (champion, used)]
+        room = self._keep - (used != champion)
+        for path in sorted(others, key=lambda path: path.stat().st_mtime, reverse=True)[max(0, room) :]:
             shutil.rmtree(path, ignore_errors=True)
 
     def recall(self) -> list[tuple[ServedRecord, Path]]:

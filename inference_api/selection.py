@@ -19,8 +19,9 @@ from inference_api.predictor import Predictor
 from inference_api.version_pool import VersionPool
 from pipeline.model_version import VersionInfo
 
-# What an unknown name, version or alias waits for a look at the registry, and how often there is one.
+# For what is unknown the registry is looked at, so often at most; a request waits for that no longer than this.
 LOOK_SECONDS = 0.8
+LONGEST_LOOK_SECONDS = 0.8
 SHOWN_VERSIONS = 50
 PARAMETERS = ("version", "alias", "explain")
 
@@ -130,7 +131,7 @@ class Selector:
             return
         if self._looking is None or self._looking.done():
             self._looking = self._thread.submit(self._store.refresh)
-        await asyncio.wait([asyncio.wrap_future(self._looking)], timeout=LOOK_SECONDS)
+        await asyncio.wait([asyncio.wrap_future(self._looking)], timeout=LONGEST_LOOK_SECONDS)
 
     def _unknown(self, state: ModelState, query: Query) -> Any:
         wanted = f"version {query.version}" if query.version is not None else f"alias {printable(query.alias or '')!r}"

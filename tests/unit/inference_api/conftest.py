@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 
 from inference_api.app import create_app
 from inference_api.model_store import ModelStore
+from inference_api.version_pool import VersionPool
 from pipeline.bundle import bundle_digest
 from pipeline.errors import RegistryError
 from pipeline.model_version import VersionInfo
@@ -127,6 +128,8 @@ class Service:
     store: ModelStore
     registry: MemoryRegistry
     logged: list[dict[str, Any]]
+    pool: VersionPool
+    cache_dir: Path
 
 
 MakeService = Callable[..., Service]
@@ -158,7 +161,7 @@ def make_service(registry: MemoryRegistry, tmp_path: Path) -> Iterator[MakeServi
         store: ModelStore = app.state.store
         if wait:
             store.refresh()
-        return Service(client, store, registry, logged)
+        return Service(client, store, registry, logged, app.state.pool, settings.model_cache_dir)
 
     yield make
     for client in clients:
