@@ -14,6 +14,7 @@ from pipeline.use_case import CLASSIFICATION_METRICS, REGRESSION_METRICS, UseCas
 
 # Two-sided confidence of the intervals.
 CONFIDENCE = 0.95
+RESIDUAL_ROWS = 500
 IMPORTANCE_ROWS = 1000
 IMPORTANCE_REPEATS = 3
 
@@ -51,6 +52,7 @@ class Evaluation(_Frozen):
     intervals : 95 % bootstrap interval of those that are compared.
     baseline : the same metrics for a model that always answers the most frequent class, or the mean or median.
     confusion : rows of true class i that were predicted as class j, in the order of `classes`.
+    residuals : true and predicted value of a regression, of at most 500 rows drawn with the seed of the use case.
     """
 
     rows: int
@@ -61,6 +63,7 @@ class Evaluation(_Frozen):
     classes: list[ClassScore] = Field(default_factory=list)
     confusion: list[list[int]] = Field(default_factory=list)
     segments: list[SegmentScore] = Field(default_factory=list)
+    residuals: list[tuple[float, float]] = Field(default_factory=list)
 
 
 def evaluate(use_case: UseCase, train: pd.DataFrame, holdout: pd.DataFrame, predicted: NDArray[Any]) -> Evaluation:
@@ -93,6 +96,7 @@ def evaluate(use_case: UseCase, train: pd.DataFrame, holdout: pd.DataFrame, pred
         classes=classes,
         confusion=confusion,
         segments=_segments(use_case, holdout, truth, predicted),
+        residuals=_residuals(truth, predicted, use_case.training.seed) if use_case.task == "regression" else [],
     )
 
 
@@ -151,6 +155,11 @@ def _intervals(
             low, high = np.quantile(defined, [tail, 1 - tail])
             intervals[name] = (float(low), float(high))
     return intervals
+
+
+def _residuals(truth: NDArray[Any], predicted: NDArray[Any], seed: int) -> list[tuple[float, float]]:
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(truth))[:RESIDUAL_ROWS])
+    return [(float(true), float(guess)) for true, guess in zip(truth[chosen], predicted[chosen], strict=True)]
 
 
 def _segments(

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from pipeline.bundle import bundle_digest
 from pipeline.dataset import Snapshot
+from pipeline.decision_card import MODEL_CARD
 from pipeline.evaluation import Evaluation, evaluate, feature_importances
 from pipeline.export import ParityReport, ServedModel, export_bundle
 from pipeline.mlflow_client import explained, open_client
@@ -20,7 +21,6 @@ from pipeline.tracking import MODEL_URI_TAG, load_model, log_values
 from pipeline.use_case import UseCase
 
 BUNDLE_FOLDER = "serving"
-MODEL_CARD = "model_card.md"
 # MLflow takes 250 characters; a prefix and a suffix go with it.
 MAX_NAME_LENGTH = 150
 
@@ -85,7 +85,9 @@ def evaluate_run(
         for file, figure in figures.items():
             client.log_figure(run_id, figure, f"plots/{file}")
         git_sha = run.data.tags.get("git_sha", "unknown")
-        card = write_model_card(use_case, snapshot, evaluation, importances, parity, run.data.params, git_sha)
+        card = write_model_card(
+            use_case, snapshot, evaluation, importances, parity, run.data.params, git_sha, served.bundle.columns
+        )
         client.log_text(run_id, card, MODEL_CARD)
         client.log_dict(run_id, evaluation.model_dump(mode="json"), "evaluation.json")
         client.log_artifacts(run_id, str(folder), BUNDLE_FOLDER)

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from pipeline.decision_card import MODEL_CARD, with_decision
 from pipeline.errors import RegistryError, WarehouseError
 from pipeline.gate import PromotionDecision
 from pipeline.model_version import PROMOTION_TAG
@@ -29,6 +30,8 @@ def apply_decision(
     In mode ``dry_run`` an accepted challenger is recorded and not promoted; in mode ``disabled`` it is rejected. So is
     one whose comparison is out of date, because the champion is another version by now.
 
+    Repeating it after a crash completes what is missing and records it once.
+
     Returns
     -------
     PromotionRecord
@@ -51,7 +54,12 @@ def apply_decision(
     if action == "promote":
         record = promote(registry, warehouse, use_case.name, version, actor=actor, reason=reason, decision=decision)
     else:
-        record = _record(warehouse, use_case.name, action, before, version, actor, reason, decision)
+        record = _last_record(warehouse, use_case.name, action, version, decision) or _record(
+            warehouse, use_case.name, action, before, version, actor, reason, decision
+        )
+    card = registry.read_text(challenger, MODEL_CARD)
+    if card is not None:
+        registry.log_text(challenger, with_decision(card, decision, action, record.reason), MODEL_CARD)
     registry.tag(challenger, {PROMOTION_TAG: action})
     return record
 
@@ -123,6 +131,15 @@ def rollback(
         raise RegistryError(f"version {target.version} of {name} is the champion already")
     registry.promote(name, target.version, remember=target.version not in registry.earlier_champions(name))
     return _record(warehouse, name, "rollback", champion.version, target.version, actor, reason)
+
+
+def _last_record(
+    warehouse: "Warehouse", name: str, action: "PromotionAction", version: int, decision: PromotionDecision
+) -> "PromotionRecord | None":
+    """The newest record if it is the one of this very decision."""
+    last = next(iter(warehouse.promotion_history(name, 1)), None)
+    same = last is not None and (last.action, last.to_version) == (action, version)
+    return last if last and same and last.decision == decision.model_dump(mode="json") else None
 
 
 def _record(

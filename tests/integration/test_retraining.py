@@ -236,6 +236,21 @@ def test_every_decision_is_kept_with_its_reasons(story: Story) -> None:
     assert newest.decision["accepted"] is False
 
 
+def test_the_card_of_a_version_ends_with_what_was_decided(loop: Loop) -> None:
+    for version, verdict in ((2, "Promoted: it became the champion."), (3, "Rejected: the champion stayed.")):
+        card = loop.registry.read_text(loop.registry.resolve("penguins", version), "model_card.md")
+        assert card is not None
+        assert verdict in card.split("\n## Decision\n")[1]
+        assert "| beats_champion |" in card
+
+
+def test_a_rejection_that_is_repeated_after_a_crash_is_recorded_once(loop: Loop) -> None:
+    decision = retraining.compare(loop.use_case, loop.lake, loop.registry, 3)
+    for _ in range(2):
+        retraining.promote(loop.use_case, loop.warehouse, loop.registry, 3, decision)
+    assert [item.to_version for item in loop.warehouse.promotion_history("penguins")] == [3, 3, 2, 1]
+
+
 def test_the_results_of_the_steps_survive_a_process_border(loop: Loop) -> None:
     """As Airflow passes them: through JSON."""
     frozen = retraining.snapshot(loop.use_case, loop.warehouse, loop.lake)

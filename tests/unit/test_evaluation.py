@@ -61,6 +61,17 @@ def test_regression_scores_and_baseline_are_in_the_target_unit(house_prices: Use
     assert {segment.column for segment in evaluation.segments} == {"status"}
 
 
+def test_a_regression_keeps_a_bounded_sample_of_its_residuals(house_prices: UseCase, penguins: UseCase) -> None:
+    train, holdout = split_frames(house_prices, house_rows(4000))
+    predicted = holdout["price"].to_numpy() * 1.1
+    found = evaluate(house_prices, train, holdout, predicted)
+    assert len(holdout) > len(found.residuals) == 500
+    assert all(guess == pytest.approx(1.1 * true) for true, guess in found.residuals)
+    assert evaluate(house_prices, train, holdout, predicted) == found
+    train, holdout = split_frames(penguins, penguin_rows())
+    assert evaluate(penguins, train, holdout, holdout["species"].to_numpy()).residuals == []
+
+
 def test_baseline_is_the_best_constant_of_the_metric(penguins: UseCase, house_prices: UseCase) -> None:
     train, _ = split_frames(penguins, penguin_rows())
     train["species"] = ["Gentoo"] * (len(train) - 5) + ["Adelie"] * 5
