@@ -15,12 +15,13 @@ from pydantic import BaseModel, ConfigDict
 
 from pipeline.archive import archive_key, epoch_of, find_archived, pending, processed_key, read_delivery, read_processed
 from pipeline.audit import AuditReport, audit
-from pipeline.errors import LakeError, SourceError, SourceExhausted, SourceRejected
+from pipeline.errors import LakeError, SourceError, SourceExhausted, SourceRejected, WarehouseError
 from pipeline.lake import ArchivedDelivery, Lake
 from pipeline.source import Delivery, SourceClient, parse_delivery
 from pipeline.use_case import UseCase
 from pipeline.validation import validate
 from pipeline.warehouse import LedgerEntry, Warehouse
+from pipeline.warehouse.records import PollOutcome
 
 __all__ = [
     "AuditReport",
@@ -56,7 +57,7 @@ class ProcessedDelivery(BaseModel):
 
 
 def poll(use_case: UseCase, source: SourceClient, lake: Lake, warehouse: Warehouse) -> ArchivedDelivery:
-    """Ask the source once and archive its reply.
+    """Ask the source once and archive its reply; how that ended is recorded in the warehouse.
 
     Raises
     ------
@@ -65,6 +66,20 @@ def poll(use_case: UseCase, source: SourceClient, lake: Lake, warehouse: Warehou
     CollectionBusy
         Another poll of the same source is under way.
     """
+    try:
+        archived, rows = _poll(use_case, source, lake, warehouse)
+    except SourceExhausted as error:
+        _record(use_case, warehouse, "exhausted", str(error))
+        raise
+    except (SourceRejected, SourceError, LakeError) as error:
+        _record(use_case, warehouse, "failed", str(error))
+        raise
+    _record(use_case, warehouse, "delivered", f"batch {archived.batch_number}: {rows} rows")
+    return archived
+
+
+def _poll(use_case: UseCase, source: SourceClient, lake: Lake, warehouse: Warehouse) -> tuple[ArchivedDelivery, int]:
+    """The archived reply, and how many rows it holds."""
     group = f"{use_case.name}/group={source.group_number}"
     with warehouse.lease(group, source.timeout + LEASE_MARGIN_SECONDS):
         # Before the source is asked: it hands out its last batch once, so the lake had better be there.
@@ -90,7 +105,15 @@ def poll(use_case: UseCase, source: SourceClient, lake: Lake, warehouse: Warehou
         if key not in known:
             lake.put(key, body)
     logger.info("archived %s", lake.uri(key))
-    return find_archived(lake, key)
+    return find_archived(lake, key), len(delivery.rows)
+
+
+def _record(use_case: UseCase, warehouse: Warehouse, outcome: PollOutcome, detail: str) -> None:
+    """Record how a poll ended. What was archived is stored later all the same, so a failure here is only logged."""
+    try:
+        warehouse.record_poll(use_case, outcome, detail)
+    except WarehouseError as error:
+        logger.warning("the outcome of the poll could not be recorded: %s", error)
 
 
 def poll_pending(

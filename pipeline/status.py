@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.collected_drift import collected_drift
 from pipeline.errors import RegistryError
+from pipeline.live_performance import read_live_performance
+from pipeline.model_version import VersionInfo
 from pipeline.registry import Registry
 from pipeline.use_case import UseCase
 
@@ -34,11 +36,16 @@ def read_status(use_case: UseCase, warehouse: "Warehouse", registry: Registry) -
         "drift": None,
         "registry_error": None,
     }
+    versions: list[VersionInfo] = []
     try:
         versions = registry.versions(use_case.name)
     except RegistryError as error:
-        return found | {"registry_error": str(error)}
+        found["registry_error"] = str(error)
     champion = next((version for version in versions if version.is_champion), None)
+    live = read_live_performance(use_case, warehouse, champion)
+    found["live"] = live.model_dump(mode="json") if live else None
+    if found["registry_error"]:
+        return found
     return found | {
         "versions": [version.model_dump(mode="json") for version in versions],
         "champion": champion.version if champion else None,
@@ -80,6 +87,7 @@ def render_status(status: dict[str, Any], metric: str) -> str:
         _section("Training decisions", _decisions(status["decisions"])),
         _section("Drift", _drift(status["drift"])),
         _section("Versions", render_table(["version", "alias", "stage", metric, "rows", "made at"], versions)),
+        _section("Live performance, from feedback", _live(status["live"])),
         _section("Promotions", render_table(["at", "action", "from", "to", "by", "why"], promotions)),
     ]
     if judged := next((item for item in status["promotions"] if item["decision"]), None):
@@ -87,6 +95,18 @@ def render_status(status: dict[str, Any], metric: str) -> str:
     if status["registry_error"]:
         parts.append(f"versions are not shown: {status['registry_error']}")
     return "\n\n".join(parts)
+
+
+def _live(live: dict[str, Any] | None) -> str:
+    if live is None:
+        return "no feedback yet"
+    rows = [
+        [item["version"], item["rows"], _number(item["value"]), f"{_number(item['low'])} to {_number(item['high'])}"]
+        for item in live["versions"][:SHOWN]
+    ]
+    table = render_table(["version", "outcomes", live["metric"], "95 % interval"], rows)
+    held_out = live["held_out"]
+    return table if held_out is None else f"{table}\nchampion on the held-out rows: {_number(held_out)}"
 
 
 def render_batches(entries: Sequence["LedgerEntry | dict[str, Any]"]) -> str:

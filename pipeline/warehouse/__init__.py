@@ -7,6 +7,7 @@ records promotions and predictions needs neither polars nor Alembic.
 
 from pipeline.warehouse.core import Warehouse, open_warehouse
 from pipeline.warehouse.records import (
+    BatchRecord,
     Feedback,
     JudgedPrediction,
     LedgerEntry,
@@ -17,6 +18,7 @@ from pipeline.warehouse.records import (
 )
 
 __all__ = [
+    "BatchRecord",
     "Feedback",
     "JudgedPrediction",
     "LedgerEntry",

@@ -13,10 +13,11 @@ from pipeline.settings import PipelineSettings
 from pipeline.use_case import UseCase
 from pipeline.warehouse import schema, tables
 from pipeline.warehouse.access import name_of
+from pipeline.warehouse.collected import CollectionTables
 from pipeline.warehouse.database import Database
 from pipeline.warehouse.feedback import FeedbackTables
 from pipeline.warehouse.predictions import PredictionTables
-from pipeline.warehouse.records import LedgerEntry, PromotionRecord, QuarantineEntry, TrainingDecisionRecord
+from pipeline.warehouse.records import LedgerEntry, PromotionRecord, TrainingDecisionRecord
 
 if TYPE_CHECKING:
     import polars as pl
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from pipeline.validation import ValidationResult
 
 
-class Warehouse(PredictionTables, FeedbackTables):
+class Warehouse(CollectionTables, PredictionTables, FeedbackTables):
     """Tables of one database. An object may be shared by threads, not by forked processes.
 
     Every method raises WarehouseError, which says what is wrong and what to do: unreachable, wrong password, no such
@@ -61,13 +62,6 @@ class Warehouse(PredictionTables, FeedbackTables):
         query = select(tables.ledger).where(tables.ledger.c.use_case == name_of(use_case)).order_by(tables.ledger.c.id)
         return [LedgerEntry(**row) for row in self._rows(query)]
 
-    def quarantine(self, use_case: UseCase | str, limit: int = 100) -> list[QuarantineEntry]:
-        """The newest quarantined rows of a use case, with their reasons."""
-        table = tables.quarantine.c
-        query = select(tables.quarantine).where(table.use_case == name_of(use_case))
-        query = query.order_by(table.ledger_id.desc(), table.row_index).limit(limit)
-        return [QuarantineEntry(row=row.pop("delivered_row"), **row) for row in self._rows(query)]
-
     def row_count(self, use_case: UseCase | str) -> int:
         """Number of accepted rows."""
         # The ledger knows, and counting a large table takes MySQL seconds.
@@ -91,21 +85,6 @@ class Warehouse(PredictionTables, FeedbackTables):
         table = tables.rows_table(use_case)
         query = str(select(*(table.c[name] for name in types)).compile(self.database.engine))
         return self._read(lambda connection: read_frame(connection, query, types))
-
-    def newest_rows(self, use_case: UseCase, limit: int, after_ledger_id: int = 0) -> dict[str, list[Any]]:
-        """The newest accepted rows, column by column: a bounded reading that needs no polars.
-
-        Parameters
-        ----------
-        after_ledger_id : only rows of deliveries stored after this entry of the ledger.
-        """
-        self._check_rows_table(use_case)
-        table, names = tables.rows_table(use_case), [column.name for column in use_case.columns]
-        query = select(*(table.c[name] for name in names)).where(table.c.ledger_id > after_ledger_id)
-        query = query.order_by(table.c.row_id.desc()).limit(limit)
-        found = self._read(lambda connection: connection.execute(query).fetchall())
-        values = zip(*found, strict=True) if found else ([] for _ in names)
-        return {name: list(column) for name, column in zip(names, values, strict=True)}
 
     def row_places(self, use_case: UseCase) -> "pl.DataFrame":
         """``ledger_id``, ``row_index`` and ``row_hash`` of all accepted rows: where each one came from."""

@@ -75,6 +75,26 @@ class TrainingDecisionRecord(Record):
     at: datetime
 
 
+class BatchRecord(Record):
+    """All deliveries of one batch: the source may hand out several samples of it.
+
+    Parameters
+    ----------
+    delivered, accepted, duplicate, quarantined : rows, as in `LedgerEntry`.
+    first_at, last_at : when its first and its last delivery were received.
+    """
+
+    epoch: int
+    batch_number: int
+    deliveries: int
+    delivered: int
+    accepted: int
+    duplicate: int
+    quarantined: int
+    first_at: datetime
+    last_at: datetime
+
+
 class PollRecord(Record):
     """How the last poll of a source ended.
 

@@ -5,7 +5,7 @@ from pipeline.errors import RegistryError
 from pipeline.registry import Registry
 from pipeline.status import _drift, read_status, render_status, render_table
 from pipeline.use_case import UseCase
-from pipeline.warehouse import LedgerEntry, PromotionRecord, TrainingDecisionRecord, Warehouse
+from pipeline.warehouse import JudgedPrediction, LedgerEntry, PromotionRecord, TrainingDecisionRecord, Warehouse
 
 MOMENT = datetime(2026, 11, 20, 12, 30, 45, 123456, tzinfo=UTC)
 
@@ -56,6 +56,9 @@ class StoredLoop:
         }
         return [PromotionRecord.model_validate(record)]
 
+    def judged_predictions(self, _: str, __: int) -> list[JudgedPrediction]:
+        return [JudgedPrediction(2, 1, "1"), JudgedPrediction(2, 1, "3"), JudgedPrediction(1, 2, "2")]
+
 
 class DeadRegistry:
     def versions(self, _: str) -> Any:
@@ -90,6 +93,21 @@ def test_drift_is_shown_column_by_column() -> None:
     ]
     assert _drift({"version": 2, "report": None, "problem": "drift is unknown: no tag"}) == "drift is unknown: no tag"
     assert _drift({"version": 2, "report": report | {"enough_rows": False}, "problem": None}).count("too few rows") == 1
+
+
+def test_live_accuracy_is_shown_version_by_version_beside_the_held_out_one(covertype: UseCase) -> None:
+    status = read_status(covertype, cast(Warehouse, StoredLoop()), cast(Registry, DeadRegistry()))
+    assert [(item["version"], item["rows"], item["value"]) for item in status["live"]["versions"]] == [
+        (2, 2, 0.5),
+        (1, 1, 1.0),
+    ]
+    text = " ".join(render_status(status, "accuracy").split())
+    assert "version outcomes accuracy 95 % interval" in text
+    assert "2 2 0.5 0.09453 to 0.9055 1 1 1 0.2065 to 1" in text
+    assert "held-out" not in text
+    status["live"]["held_out"] = 0.88
+    assert "champion on the held-out rows: 0.88" in render_status(status, "accuracy")
+    assert "no feedback yet" in render_status(status | {"live": None}, "accuracy")
 
 
 def test_numbers_line_up_to_the_right_and_long_texts_are_cut() -> None:
