@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import PipelineError, SourceExhausted
+from pipeline.errors import ConfigurationError, PipelineError, SourceExhausted
 from pipeline.settings import PipelineSettings, load_settings
 from pipeline.use_case import UseCase, find_use_case, load_use_cases
 
@@ -138,6 +138,31 @@ def rollback(options: argparse.Namespace) -> int:
     return 0
 
 
+def traffic(options: argparse.Namespace) -> int:
+    """Show or set what part a challenger has in the requests: shadow, canary or off."""
+    from pydantic import ValidationError
+
+    from pipeline.traffic import TrafficRule
+
+    name, registry = options.use_case or _settings().default_use_case, _registry()
+    given = {key: getattr(options, key) for key in ("mode", "alias", "share") if getattr(options, key) is not None}
+    known = registry.traffic(name)
+    if given:
+        try:
+            rule = TrafficRule.model_validate({"mode": "off"} | (known.model_dump() if known else {}) | given)
+        except ValidationError as error:
+            detail = error.errors(include_url=False)[0]
+            raise ConfigurationError(f"{'.'.join(map(str, detail['loc'])) or 'rule'}: {detail['msg']}") from None
+        registry.set_traffic(name, rule)
+        known = rule
+    if known is None or known.mode == "off":
+        print(f"{name}: the champion answers alone")
+    else:
+        part = "shadows" if known.mode == "shadow" else "answers"
+        print(f"{name}: the version with the alias {known.alias} {part} {known.share:.0%} of the requests")
+    return 0
+
+
 def status(options: argparse.Namespace) -> int:
     """Show batches, rows, decisions, versions and promotions."""
     from pipeline.status import read_status, render_status
@@ -214,6 +239,10 @@ def _parser() -> argparse.ArgumentParser:
         "--to", type=_count, metavar="VERSION", help="version to return to (default: the previous champion)"
     )
     command.add_argument("--reason", help="kept in the history")
+    command = _command(commands, traffic)
+    command.add_argument("--mode", choices=("off", "shadow", "canary"), help="default: as it is")
+    command.add_argument("--alias", help="alias of the version beside the champion (default: challenger)")
+    command.add_argument("--share", type=float, help="of the requests, from 0 to 1 (default: 0.1)")
     command = _command(commands, status)
     command.add_argument("--json", action="store_true", help="print JSON instead of tables")
     command = _command(commands, audit)
