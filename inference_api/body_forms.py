@@ -6,6 +6,8 @@ from collections.abc import Iterable
 import msgspec
 
 from inference_api.answers import Columns
+from inference_api.arrow_body import read_arrow
+from inference_api.arrow_reply import arrow_reply
 from inference_api.batch_replies import Encode, columns_reply, records_reply
 from inference_api.columnar import COLUMNS_KEY, ColumnReader
 from inference_api.errors import Refusal
@@ -81,11 +83,17 @@ def read_body(predictor: Predictor, body: bytes, forms: Forms, most: int) -> Val
         422, naming every mistake; 413 for more than `most` records.
     """
     validator = predictor.validator
+    by_column = arrow_reply if forms.arrow_reply else columns_reply
+    if forms.arrow_body:
+        return Batch(read_arrow(validator, body, most), COLUMNS_KEY, by_column)
     first = _FIRST_KEY.match(body)
     if first is not None and first[1] == COLUMNS_KEY.encode() and COLUMNS_KEY not in validator.columns:
-        return Batch(ColumnReader.of(validator).read_body(body, most), COLUMNS_KEY, columns_reply)
+        return Batch(ColumnReader.of(validator).read_body(body, most), COLUMNS_KEY, by_column)
     if len(body) > LARGE_BYTES:
         rows, many = read_records(validator, body, most), True
     else:
         rows, many = validator.read(body, most)
-    return Batch(predictor.columns_of(rows), RECORDS_KEY, records_reply) if many else rows[0]
+    if not many and not forms.arrow_reply:
+        return rows[0]
+    encode = arrow_reply if forms.arrow_reply else records_reply
+    return Batch(predictor.columns_of(rows), RECORDS_KEY, encode)

@@ -193,8 +193,8 @@ class ColumnReader:
         return f'{{"{COLUMNS_KEY}": {{name: [one value a record]}}}} with the features of {self._validator.use_case}'
 
 
-def dates_allowed(field: Field, values: list[Any]) -> bool:
-    """Whether all of a list of dates, None for a missing one, are within the field's limits."""
+def dates_allowed(field: Field, values: Any) -> bool:
+    """Whether all dates of a list or array, None or NaT for a missing one, are within the field's limits."""
     days = np.array(values, dtype="datetime64[D]")
     days = days[~np.isnat(days)]
     return not len(days) or all(field.accepts_date(limit.item()) for limit in (days.min(), days.max()))

@@ -94,7 +94,7 @@ class Field:
             raise self._refused(value, "not_finite")
         if self.column.type == "integer" and found != int(found):
             raise self._refused(value, "integer_type")
-        low, high = _limits(self.column)
+        low, high = limits_of(self.column)
         if not low <= found <= high:
             raise self._refused(value, "out_of_range")
         return int(found) if self.column.type == "integer" else found
@@ -137,14 +137,15 @@ class Field:
         return FieldError(f"{self.name} must be {self.allowed}, got {_shown(value)}{hint}", kind)
 
 
-def _limits(column: BundleColumn) -> tuple[float, float]:
+def limits_of(column: BundleColumn) -> tuple[float, float]:
+    """Least and largest number that a column takes."""
     largest = LARGEST_INTEGER if column.type == "integer" else LARGEST_NUMBER
     low = -largest if column.minimum is None else column.minimum
     return low, largest if column.maximum is None else column.maximum
 
 
 def _annotation(column: BundleColumn) -> Any:
-    low, high = _limits(column)
+    low, high = limits_of(column)
     kind: Any
     match column.type:
         case "integer":
