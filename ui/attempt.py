@@ -21,12 +21,14 @@ class Attempt:
 
     Parameters
     ----------
+    version : the version asked; None is the champion.
     record : what to send; None when the values entered cannot be sent.
     invalid : what is wrong with single fields.
     others : what the API found wrong with no field of the form, in its own words.
     """
 
     model: str
+    version: int | None = None
     record: dict[str, Any] | None = None
     invalid: tuple[FieldProblem, ...] = ()
     others: tuple[str, ...] = ()
@@ -41,30 +43,30 @@ class Attempt:
 
     def again(self) -> "Attempt":
         """The same record, to be sent once more."""
-        return Attempt(self.model, self.record)
+        return Attempt(self.model, self.version, self.record)
 
 
-def submit(model: str, fields: Sequence[FormField], values: Mapping[str, Any]) -> Attempt:
+def submit(model: str, version: int | None, fields: Sequence[FormField], values: Mapping[str, Any]) -> Attempt:
     """Check what was entered; the attempt is waiting to be sent if all of it is allowed."""
     invalid = tuple(validate(fields, values))
-    return Attempt(model, None if invalid else build_record(fields, values), invalid)
+    return Attempt(model, version, None if invalid else build_record(fields, values), invalid)
 
 
 def ask(attempt: Attempt, client: ApiClient, fields: Sequence[FormField]) -> Attempt:
     """Send the record of a waiting attempt; errors the API has with single fields go to those fields."""
     started = time.perf_counter()
     try:
-        prediction = client.predict(attempt.model, attempt.record or {})
+        prediction = client.predict(attempt.model, attempt.record or {}, attempt.version, explain=True)
     except ApiProblem as problem:
         invalid, others = problems_from_api(fields, problem.field_errors)
         return replace(attempt, invalid=tuple(invalid), others=tuple(others), problem=problem)
     return replace(attempt, prediction=prediction, latency_ms=(time.perf_counter() - started) * 1000)
 
 
-def last_attempt(model: str) -> Attempt | None:
-    """The last attempt of this visit, if it was with that model."""
+def last_attempt(model: str, version: int | None) -> Attempt | None:
+    """The last attempt of this visit, if it was with that version of that model."""
     attempt: Attempt | None = st.session_state.get(_KEY)
-    return attempt if attempt and attempt.model == model else None
+    return attempt if attempt and (attempt.model, attempt.version) == (model, version) else None
 
 
 def keep_attempt(attempt: Attempt) -> None:

@@ -40,14 +40,20 @@ def ranked_probabilities(prediction: Prediction, labels: Mapping[str, str]) -> l
     return sorted(rows, key=lambda row: -row.probability)
 
 
-def headline(prediction: Prediction) -> str:
-    """The prediction in one line: the label of a class, or a number with thousands separated."""
+def headline(prediction: Prediction, unit: str | None = None) -> str:
+    """The prediction in one line: the label of a class, or a number with thousands separated and its unit."""
     if prediction.label:
         return prediction.label
-    if isinstance(prediction.prediction, float):
-        digits = 2 if abs(prediction.prediction) >= 1 else 4
-        return f"{prediction.prediction:,.{digits}f}"
-    return str(prediction.prediction)
+    if isinstance(prediction.prediction, str):
+        return prediction.prediction
+    return f"{number_words(prediction.prediction)} {unit or ''}".strip()
+
+
+def number_words(value: float) -> str:
+    """A number as people read it: 152,300.50, 0.0123."""
+    if isinstance(value, int):
+        return str(value)
+    return f"{value:,.{2 if abs(value) >= 1 else 4}f}"
 
 
 def percent(share: float) -> str:
@@ -62,7 +68,7 @@ def percent(share: float) -> str:
 def show_result(prediction: Prediction, details: ModelDetails, latency_ms: float, t: Translator) -> None:
     """Draw the result."""
     rows = ranked_probabilities(prediction, details.labels)
-    st.markdown(f"## :primary[{escape(headline(prediction))}]")
+    st.markdown(f"## :primary[{escape(headline(prediction, details.unit))}]")
     if rows:
         st.markdown(f"**{t('result.probabilities')}**")
         st.altair_chart(_chart(rows), alt=t("result.chart", name=rows[0].name))

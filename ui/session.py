@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pipeline.settings import UiSettings, load_settings
-from ui.answers import ModelDetails, ModelSummary
+from ui.answers import History, ModelDetails, ModelSummary, VersionDetails
 from ui.api_client import ApiClient
 from ui.i18n import LANGUAGES, Translator, language_of_locale
 
@@ -27,8 +27,18 @@ def _cached_models(base_url: str, timeout: float) -> list[ModelSummary]:
 
 
 @st.cache_data(ttl=FRESH_SECONDS, show_spinner=False)
-def _cached_model(base_url: str, timeout: float, name: str) -> ModelDetails:
-    return ApiClient(base_url, timeout).model(name)
+def _cached_model(base_url: str, timeout: float, name: str, version: int | None) -> ModelDetails:
+    return ApiClient(base_url, timeout).model(name, version)
+
+
+@st.cache_data(ttl=FRESH_SECONDS, show_spinner=False)
+def _cached_version(base_url: str, timeout: float, name: str, version: int) -> VersionDetails:
+    return ApiClient(base_url, timeout).version(name, version)
+
+
+@st.cache_data(ttl=FRESH_SECONDS, show_spinner=False)
+def _cached_history(base_url: str, timeout: float, name: str) -> History:
+    return ApiClient(base_url, timeout).history(name)
 
 
 def load_models() -> list[ModelSummary]:
@@ -37,16 +47,28 @@ def load_models() -> list[ModelSummary]:
     return _cached_models(client.base_url, client.timeout)
 
 
-def load_model(name: str) -> ModelDetails:
-    """Details of one model, at most `FRESH_SECONDS` old."""
+def load_model(name: str, version: int | None = None) -> ModelDetails:
+    """Details of one model, at most `FRESH_SECONDS` old; with the schema of the champion unless a version is named."""
     client = api_client()
-    return _cached_model(client.base_url, client.timeout, name)
+    return _cached_model(client.base_url, client.timeout, name, version)
+
+
+def load_version(name: str, version: int) -> VersionDetails:
+    """Evaluation, card and decision of one version, at most `FRESH_SECONDS` old."""
+    client = api_client()
+    return _cached_version(client.base_url, client.timeout, name, version)
+
+
+def load_history(name: str) -> History:
+    """What was decided about a model's versions, at most `FRESH_SECONDS` old."""
+    client = api_client()
+    return _cached_history(client.base_url, client.timeout, name)
 
 
 def forget_answers() -> None:
     """Ask the API anew at the next run of a page."""
-    _cached_models.clear()
-    _cached_model.clear()
+    for cached in (_cached_models, _cached_model, _cached_version, _cached_history):
+        cached.clear()
 
 
 def choose_language() -> Translator:

@@ -1,4 +1,4 @@
-"""The form on the screen: one Streamlit input per field, all sent together."""
+"""The form on the screen: one input per field, and a slider below a number whose limits say something."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -12,6 +12,8 @@ from ui.i18n import Translator, escape
 from ui.schema import FormField
 
 FIELDS_PER_ROW = 2
+# Where the typical value lies closer to a limit than this share of the range, the limits are far from anything real.
+LEAST_SHARE = 0.01
 
 
 def state_key(model: str, field_name: str) -> str:
@@ -30,6 +32,14 @@ def put_values(model: str, values: Mapping[str, Any]) -> None:
         st.session_state[state_key(model, name)] = value
 
 
+def has_slider(field: FormField) -> bool:
+    """Whether a slider helps: a number between two limits, with a typical value well inside of them."""
+    if not field.is_numeric or field.minimum is None or field.maximum is None or not isinstance(field.default, float):
+        return False
+    share = (field.default - field.minimum) / (field.maximum - field.minimum) if field.maximum > field.minimum else 0
+    return LEAST_SHARE <= share <= 1 - LEAST_SHARE
+
+
 def draw_fields(model: str, fields: Sequence[FormField], explained: Mapping[str, str], t: Translator) -> None:
     """Draw the inputs in rows; under each one its limits, or what is wrong with it.
 
@@ -39,8 +49,8 @@ def draw_fields(model: str, fields: Sequence[FormField], explained: Mapping[str,
         row = fields[start : start + FIELDS_PER_ROW]
         # Labels may take two lines and explanations more: inputs of a row stay level while nothing is wrong.
         level: Literal["top", "bottom"] = "top" if any(field.name in explained for field in row) else "bottom"
-        for field, column in zip(row, st.columns(FIELDS_PER_ROW, vertical_alignment=level), strict=False):
-            with column, st.container(gap=None):
+        for field, column in zip(row, st.columns(FIELDS_PER_ROW, gap="medium", vertical_alignment=level), strict=False):
+            with column, st.container(gap="xsmall"):
                 _draw_input(model, field, t)
                 _draw_note(field, explained.get(field.name), t)
 
@@ -70,13 +80,54 @@ def _draw_input(model: str, field: FormField, t: Translator) -> None:
             placeholder=placeholder,
             **common,
         )
+    elif has_slider(field):
+        _draw_number(field, placeholder, common)
+        _draw_slider(field, key)
     elif field.is_numeric:
-        # No limits here: Streamlit would undo a value beyond them without a word. `forms.validate` explains instead.
-        st.number_input(value=None, step=_step(field), format="%g", placeholder=placeholder, **common)
+        _draw_number(field, placeholder, common)
     elif field.kind == "date":
         st.date_input(value=None, min_value=date(1, 1, 1), max_value=date(9999, 12, 31), format="YYYY-MM-DD", **common)
     else:
         st.text_input(value=None, placeholder=placeholder, **common)
+
+
+def _draw_number(field: FormField, placeholder: str, common: Mapping[str, Any]) -> None:
+    # No limits here: Streamlit would undo a value beyond them without a word. `forms.validate` explains instead.
+    st.number_input(value=None, step=_step(field), format="%g", placeholder=placeholder, **common)
+
+
+def _draw_slider(field: FormField, key: str) -> None:
+    """Draw the slider; the number above it holds the value, which may also be empty or beyond the limits."""
+    kind = int if field.kind == "integer" else float
+    low, high = field.minimum or 0.0, field.maximum or 0.0
+    value = st.session_state[key]
+    shown = field.default if value is None else value
+    slider_key = f"slider_{key}"
+    st.session_state[slider_key] = kind(min(max(float(shown), low), high))
+    step = slider_step(field)
+    st.slider(
+        field.label,
+        kind(low),
+        kind(high),
+        step=kind(step),
+        format=f"%.{max(0, -floor(log10(step)))}f" if kind is float else "%d",
+        key=slider_key,
+        label_visibility="collapsed",
+        on_change=_slide,
+        args=(slider_key, key),
+    )
+
+
+def slider_step(field: FormField) -> float:
+    """What one step of the slider adds: 1 of whole numbers, else a round number of about a hundredth of the range."""
+    if field.kind == "integer":
+        return 1.0
+    return float(10 ** (floor(log10((field.maximum or 0.0) - (field.minimum or 0.0))) - 2))
+
+
+def _slide(slider_key: str, key: str) -> None:
+    # Sums of floating-point steps end in ...0001.
+    st.session_state[key] = round(float(st.session_state[slider_key]), 6)
 
 
 def _draw_note(field: FormField, explained: str | None, t: Translator) -> None:

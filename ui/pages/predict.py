@@ -6,16 +6,19 @@ from typing import Any
 
 import streamlit as st
 
-from pipeline.settings import UiSettings, load_settings
-from ui.answers import ModelDetails, ModelSummary
+from ui.answers import ModelDetails, Prediction
 from ui.api_client import ApiProblem
 from ui.attempt import Attempt, ask, forget_attempt, keep_attempt, last_attempt, submit
-from ui.forms import example_values, explain
+from ui.choice import choose_model, choose_version
+from ui.explanation import show_explanation
+from ui.forms import FieldProblem, example_values, explain
 from ui.i18n import Translator, escape
+from ui.links import remember_subject
 from ui.messages import show_problem
 from ui.results import show_result
 from ui.schema import FormField, fields_from_schema
 from ui.session import api_client, forget_answers, load_model, load_models, translator
+from ui.what_if import draw_what_if
 from ui.widgets import draw_fields, entered_values, put_values
 
 
@@ -27,10 +30,10 @@ def render(t: Translator) -> None:
         models = load_models()
         if not models:
             raise ApiProblem("no_model")
-        bar = st.container(horizontal=True, vertical_alignment="bottom")
-        with bar:
-            chosen = _choose(models, t)
-        details = load_model(chosen.name)
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            chosen = choose_model(models, t)
+            remember_subject(chosen.name)
+            version, details = choose_version(load_model(chosen.name), t)
         if details.record_schema is None:
             raise ApiProblem("no_model", details.detail or "")
     except ApiProblem as problem:
@@ -40,37 +43,21 @@ def render(t: Translator) -> None:
     if not fields:
         st.warning(t("predict.no_fields"))
         return
-    with bar:
-        _draw_fillers(details, fields, t)
     left, right = st.columns([5, 3], gap="medium")
-    attempt = last_attempt(details.name)
+    attempt = last_attempt(details.name, version)
     if attempt and attempt.waiting:
         # Before the form is drawn: what the API finds wrong with a field is said beside that field.
         with right, st.spinner(t("predict.waiting")):
             attempt = ask(attempt, api_client(), fields)
             keep_attempt(attempt)
-    with left:
-        _draw_form(details, fields, attempt, t)
+    with left.container(border=True, key="form"):
+        with st.container(horizontal=True):
+            _draw_fillers(details, fields, t)
+        _draw_form(details.name, version, fields, attempt.invalid if attempt else (), t)
     with right.container(border=True, key="result"):
         _draw_result(details, attempt, t)
-
-
-def _choose(models: Sequence[ModelSummary], t: Translator) -> ModelSummary:
-    by_name = {model.name: model for model in models}
-    default = load_settings(UiSettings).default_use_case
-    names = list(by_name)
-    name = st.selectbox(
-        t("predict.model"),
-        names,
-        index=names.index(default) if default in by_name and by_name[default].ready else 0,
-        format_func=lambda name: (
-            by_name[name].title if by_name[name].ready else t("predict.not_ready", title=by_name[name].title)
-        ),
-        key="model",
-        persist_state="session",
-        width=420,
-    )
-    return by_name[name]
+    if attempt and attempt.prediction:
+        _draw_reasons(attempt, attempt.prediction, details, fields, t)
 
 
 def _draw_fillers(details: ModelDetails, fields: Sequence[FormField], t: Translator) -> None:
@@ -95,18 +82,38 @@ def _draw_fillers(details: ModelDetails, fields: Sequence[FormField], t: Transla
         )
 
 
-def _draw_form(details: ModelDetails, fields: Sequence[FormField], attempt: Attempt | None, t: Translator) -> None:
-    invalid = attempt.invalid if attempt else ()
-    with st.form(f"form_{details.name}"):
-        draw_fields(details.name, fields, {problem.field.name: explain(problem, t) for problem in invalid}, t)
-        st.form_submit_button(
-            t("predict.submit"),
-            key="predict",
-            type="primary",
-            icon=":material/online_prediction:",
-            on_click=_submit,
-            args=(details.name, fields),
-        )
+# A slider moved runs the form again and leaves the rest of the page alone.
+@st.fragment
+def _draw_form(
+    model: str, version: int | None, fields: Sequence[FormField], invalid: Sequence[FieldProblem], t: Translator
+) -> None:
+    draw_fields(model, fields, {problem.field.name: explain(problem, t) for problem in invalid}, t)
+    pressed = st.button(
+        t("predict.submit"),
+        key="predict",
+        type="primary",
+        icon=":material/online_prediction:",
+        shortcut="Ctrl+Enter",
+        on_click=_submit,
+        args=(model, version, fields),
+    )
+    if pressed:
+        st.rerun()
+
+
+def _draw_reasons(
+    attempt: Attempt, prediction: Prediction, details: ModelDetails, fields: Sequence[FormField], t: Translator
+) -> None:
+    """Draw why the model says so, and what it would say of other cases, as far as the API can tell."""
+    # An API that does not say which version it describes knows neither explanations nor many records as columns.
+    parts = [prediction.explanation is not None, details.version is not None]
+    places = iter(st.columns(2, gap="medium") if all(parts) else [st.container()] * sum(parts))
+    if prediction.explanation:
+        with next(places).container(border=True, key="why"):
+            show_explanation(prediction.explanation, details, fields, attempt.record or {}, t)
+    if details.version is not None:
+        with next(places).container(border=True, key="what_if"):
+            draw_what_if(attempt, prediction, details, fields, t)
 
 
 def _draw_result(details: ModelDetails, attempt: Attempt | None, t: Translator) -> None:
@@ -140,8 +147,8 @@ def _fill(model: str, values: dict[str, Any]) -> None:
     forget_attempt()
 
 
-def _submit(model: str, fields: Sequence[FormField]) -> None:
-    keep_attempt(submit(model, fields, entered_values(model, fields)))
+def _submit(model: str, version: int | None, fields: Sequence[FormField]) -> None:
+    keep_attempt(submit(model, version, fields, entered_values(model, fields)))
 
 
 def _ask_again(attempt: Attempt) -> None:

@@ -6,8 +6,8 @@ PREDICT: Mapping[str, tuple[str, str]] = {
     # Predict
     "predict.title": ("Predict", "Predecir"),
     "predict.intro": (
-        "Describe one case and the model in production answers.",
-        "Describe un caso y responde el modelo en producción.",
+        "Describe one case; the model answers, says why, and what it would say of other cases.",
+        "Describe un caso; el modelo responde, dice por qué y qué diría de otros casos.",
     ),
     "predict.model": ("Model", "Modelo"),
     "predict.not_ready": ("{title} (no model yet)", "{title} (aún sin modelo)"),
@@ -52,6 +52,49 @@ PREDICT: Mapping[str, tuple[str, str]] = {
     "result.model_value": ("{name}, version {version}", "{name}, versión {version}"),
     "result.latency": ("Answered in", "Respondió en"),
     "result.request_id": ("Request id", "Id de la petición"),
+    # Which version
+    "choice.version": ("Version", "Versión"),
+    "choice.version_help": (
+        "The champion is the version in production. Another one can be tried here without changing that.",
+        "El campeón es la versión en producción. Aquí se puede probar otra sin cambiar eso.",
+    ),
+    "choice.champion": ("Champion (version {version})", "Campeón (versión {version})"),
+    "choice.number": ("Version {version}", "Versión {version}"),
+    # Why the model says so
+    "why.title": ("What pushed the prediction", "Qué impulsó la predicción"),
+    "why.probability": ("probability of {name}", "probabilidad de {name}"),
+    "why.prediction": ("predicted {target}", "predicción de {target}"),
+    "why.reference.typical record": (
+        "a typical case (the median of each number, the most frequent category)",
+        "un caso típico (la mediana de cada número, la categoría más frecuente)",
+    ),
+    "why.intro": (
+        "The {output} is **{base}** for {reference} and **{value}** for this one. Each bar is what one value of this "
+        "case added to it or took from it; together they make the difference.",
+        "La {output} es **{base}** para {reference} y **{value}** para este. Cada barra es lo que un valor de "
+        "este caso le sumó o le restó; juntas forman la diferencia.",
+    ),
+    "why.others": ("{count} others together", "otros {count} en conjunto"),
+    "why.empty": ("empty", "vacío"),
+    "why.raises": ("raises it", "la sube"),
+    "why.lowers": ("lowers it", "la baja"),
+    "why.points": ("percentage points", "puntos porcentuales"),
+    "why.chart": ("Bars, the longest first. {bars}.", "Barras, la más larga primero. {bars}."),
+    # What the model would say
+    "what_if.title": ("What if…", "¿Y si…?"),
+    "what_if.feature": ("…this were different", "…esto fuera distinto"),
+    "what_if.class": ("Probability of", "Probabilidad de"),
+    "what_if.intro": (
+        "Every other value stays as in this case, and {feature} takes each of its values.",
+        "Los demás valores quedan como en este caso y {feature} toma cada uno de los suyos.",
+    ),
+    "what_if.now": ("this case", "este caso"),
+    "what_if.other": ("other values", "otros valores"),
+    "what_if.chart": (
+        "{output} by {feature}: lowest {low} at {low_at}, highest {high} at {high_at}. {now}",
+        "{output} según {feature}: mínimo {low} en {low_at}, máximo {high} en {high_at}. {now}",
+    ),
+    "what_if.chart_now": ("This case: {value} at {at}.", "Este caso: {value} en {at}."),
     # What is allowed in a field
     "allowed.integer": ("a whole number", "un número entero"),
     "allowed.number": ("a number", "un número"),
