@@ -24,6 +24,7 @@ from inference_api.prediction_log import PredictionLog, Writer
 from inference_api.prediction_routes import PredictionService
 from inference_api.selection import Selector
 from inference_api.shadow import ShadowRunner
+from inference_api.v2_routes import v2_routes
 from inference_api.version_pool import VersionPool
 from pipeline.errors import PipelineError
 from pipeline.settings import InferenceApiSettings, load_settings
@@ -51,6 +52,7 @@ def create_app(
         metrics,
         poll_seconds=settings.model_poll_seconds,
         default=settings.default_use_case,
+        allow_pickle=settings.allow_pickle_models,
     )
     pool = VersionPool(store.load, settings.model_lru_size)
     selector = Selector(store, pool)
@@ -71,7 +73,7 @@ def create_app(
         max_body_bytes=settings.max_body_bytes,
     )
 
-    operations = Operations(store, log, records or open_records(settings), settings)
+    operations = Operations(store, log, metrics, records or open_records(settings), settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -92,7 +94,7 @@ def create_app(
     telemetry: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
     app = FastAPI(title="Inference API", version="1", lifespan=lifespan, telemetry=telemetry)
     # First, as every request is compared with the routes in turn.
-    app.router.routes[:0] = service.routes()
+    app.router.routes[:0] = [*service.routes(), *v2_routes(service, store, selector, app.version)]
     api_key = settings.api_key.get_secret_value()
     app.include_router(model_routes(store, selector, api_key, roll_back or roll_back_with(settings)))
     for router in operations.routers:

@@ -108,6 +108,11 @@ class Lookups:
             self._kept = {k: kept for k, kept in list(self._kept.items())[-KEPT_REPLIES // 2 :] if kept.until > now}
 
 
+def log_failure(error: Exception) -> None:
+    """What a reply for anybody leaves out."""
+    logger.warning("a lookup failed: %s", error)
+
+
 def _encoded(look_up: Callable[[], BaseModel]) -> bytes:
     return look_up().model_dump_json(by_alias=True).encode()
 
@@ -121,6 +126,6 @@ def _explained(work: Callable[[], Any]) -> Any:
         return work()
     except WarehouseError as error:
         # The message may name hosts, and this reply is for anybody.
-        logger.warning("a lookup failed: %s", error)
+        log_failure(error)
         detail = "the warehouse is unreachable or cannot be read; the log of this service says why"
         raise Refusal(503, detail, retry_after=5) from error

@@ -1,6 +1,7 @@
 """What Prometheus may ask: one registry of metrics an application, none of them global."""
 
 import os
+from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -100,10 +101,21 @@ class ServiceMetrics:
             registry=registry,
         )
 
+    def latency_buckets(self) -> Iterator[tuple[str, float, float]]:
+        """Route, upper limit in seconds, and number of requests up to it, over all workers since their start."""
+        for metric in self._combined().collect():
+            for sample in metric.samples:
+                if sample.name == "inference_request_seconds_bucket":
+                    yield sample.labels["route"], float(sample.labels["le"]), sample.value
+
     def render(self) -> bytes:
         """The metrics in Prometheus' text format."""
-        if os.environ.get(MULTIPROCESS_DIR):
-            combined = CollectorRegistry()
-            MultiProcessCollector(combined)
-            return generate_latest(combined)
-        return generate_latest(self._registry)
+        return generate_latest(self._combined())
+
+    def _combined(self) -> CollectorRegistry:
+        """This worker's metrics, or those of all when there are several."""
+        if not os.environ.get(MULTIPROCESS_DIR):
+            return self._registry
+        combined = CollectorRegistry()
+        MultiProcessCollector(combined)
+        return combined

@@ -3,9 +3,13 @@
 from fastapi import APIRouter
 
 from inference_api.collaborators import Records
+from inference_api.data_routes import data_routes
 from inference_api.feedback_routes import feedback_routes
+from inference_api.history_routes import history_routes
 from inference_api.lookups import Lookups
+from inference_api.metrics import ServiceMetrics
 from inference_api.model_store import ModelStore
+from inference_api.monitoring_routes import monitoring_routes
 from inference_api.prediction_log import PredictionLog
 from pipeline.settings import InferenceApiSettings
 
@@ -23,6 +27,7 @@ class Operations:
         self,
         store: ModelStore,
         log: PredictionLog | None,
+        metrics: ServiceMetrics,
         records: Records,
         settings: InferenceApiSettings,
     ) -> None:
@@ -33,6 +38,9 @@ class Operations:
         limits = {"max_records": settings.max_records, "max_body_bytes": settings.max_body_bytes}
         self.routers: list[APIRouter] = [
             feedback_routes(store, log, records, feedback, **limits),
+            history_routes(store, records, warehouse, registry),
+            monitoring_routes(store, metrics, records, warehouse),
+            data_routes(records, warehouse, settings.collect_interval_seconds),
         ]
 
     def close(self) -> None:

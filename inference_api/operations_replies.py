@@ -196,9 +196,9 @@ class FeatureDistribution(_Reply):
     kind: Literal["numeric", "categorical"]
     missing_share: float
     bins: list[Bin] = Field(description="shares of the rows that have a value; numbers by size, others by frequency")
-    minimum: float | str | None = Field(description="of a number, or of a date as YYYY-MM-DD")
-    maximum: float | str | None
-    median: float | str | None
+    minimum: int | float | str | None = Field(description="of a number, or of a date as YYYY-MM-DD")
+    maximum: int | float | str | None
+    median: int | float | str | None
 
 
 class DistributionsReply(_Reply):

@@ -54,6 +54,12 @@ class CollectionTables(CheckedTables):
         query = query.order_by(table.ledger_id.desc(), table.row_index).limit(limit)
         return [QuarantineEntry(row=row.pop("delivered_row"), **row) for row in self._rows(query)]
 
+    def quarantined_count(self, use_case: UseCase | str) -> int:
+        """Number of quarantined rows, as the ledger has it."""
+        ledger = tables.ledger.c
+        query = select(func.coalesce(func.sum(ledger.quarantined), 0)).where(ledger.use_case == name_of(use_case))
+        return int(self._read(lambda connection: connection.scalar(query)) or 0)
+
     def batches_of(self, ledger_ids: set[int]) -> dict[int, tuple[int, int]]:
         """(epoch, batch number) of entries of the ledger, by their id."""
         table = tables.ledger.c

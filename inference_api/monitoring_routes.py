@@ -1,0 +1,93 @@
+"""One reply with what a person who answers for a model wants to see."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from inference_api.collaborators import Records
+from inference_api.known import known_model
+from inference_api.latency import prediction_latency
+from inference_api.lookups import Lookups, log_failure
+from inference_api.metrics import ServiceMetrics
+from inference_api.model_state import ModelState
+from inference_api.model_store import ModelStore
+from inference_api.monitoring import Buckets, read_answers, read_drift, read_live, read_traffic
+from inference_api.operations_replies import Drift, MonitoringReply
+from pipeline.errors import PipelineError
+from pipeline.use_case import UseCase
+
+MONITORING_SECONDS = 5.0
+MOST_HOURS = 14 * 24
+
+
+def monitoring_routes(store: ModelStore, metrics: ServiceMetrics, records: Records, lookups: Lookups) -> APIRouter:
+    """The route of a model's monitoring."""
+    router = APIRouter(tags=["monitoring"])
+
+    @router.get(
+        "/models/{name}/monitoring",
+        response_model=MonitoringReply,
+        responses={404: {"description": "No such model"}, 503: {"description": "Slow; see Retry-After"}},
+    )
+    async def monitoring(name: str, hours: Annotated[int, Query(ge=1, le=MOST_HOURS)] = 24) -> Response:
+        """Traffic, latency, answers, drift and live performance over the last hours.
+
+        Traffic is counted; answers and drift are those of the newest logged predictions. While the warehouse is down,
+        what is known without it; `problem` says so.
+        """
+
+        def look_up() -> MonitoringReply:
+            state, use_case = known_model(store, records, name)
+            return _monitoring(name, state or ModelState(name), use_case, hours, metrics, records)
+
+        return await lookups.reply(("monitoring", name, hours), look_up, MONITORING_SECONDS)
+
+    return router
+
+
+def _monitoring(
+    name: str, state: ModelState, use_case: UseCase | None, hours: int, metrics: ServiceMetrics, records: Records
+) -> MonitoringReply:
+    now = datetime.now(UTC)
+    buckets = Buckets(hours, now)
+    reply = MonitoringReply(
+        model=name,
+        version=state.predictor.version if state.predictor else None,
+        hours=hours,
+        generated_at=now,
+        bucket_minutes=buckets.minutes,
+        traffic=[],
+        latency=prediction_latency(metrics),
+        mix=None,
+        values=None,
+        drift=Drift(served=None, collected=None),
+        live=None,
+        problem=None,
+    )
+    try:
+        warehouse = records.warehouse()
+        reply.traffic = read_traffic(warehouse, name, buckets)
+        reply.mix, reply.values = read_answers(warehouse, state, reply.traffic, buckets)
+    except PipelineError as error:
+        log_failure(error)
+        reply.problem = "the warehouse is unreachable or cannot be read; the log of this service says why"
+        return reply
+    # Each of these may fail alone: rows of a use case that was changed, feedback that was written by hand.
+    problems: list[str] = []
+    since = buckets.starts[0]
+    reply.drift = _or(reply.drift, "drift", problems, lambda: read_drift(warehouse, state, use_case, since))
+    reply.live = _or(None, "live performance", problems, lambda: read_live(warehouse, state, use_case, name))
+    reply.problem = "; ".join(problems) or None
+    return reply
+
+
+def _or(default: Any, what: str, problems: list[str], read: Callable[[], Any]) -> Any:
+    try:
+        return read()
+    except (PipelineError, ValueError, TypeError) as error:
+        log_failure(error)
+        problems.append(f"{what} cannot be told now; the log of this service says why")
+        return default
