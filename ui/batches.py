@@ -14,17 +14,18 @@ USUAL_BATCHES = 10
 
 # Colours are of the text or mixed from it, so that they follow the theme; the three of the bars are told by words too.
 STYLE = """<style>
-.batches {display:grid; grid-template-columns:repeat(auto-fill,minmax(7.2rem,1fr)); gap:.5rem; margin:0; padding:0;
+ol.batches {display:grid; grid-template-columns:repeat(5,1fr); gap:.5rem; margin:0; padding:0 !important;
   list-style:none; --accepted:#2a9d74; --duplicate:#b98222; --quarantined:#d2483f}
 .batches li {margin:0; padding:.5rem .6rem; border:1px solid color-mix(in srgb,currentColor 25%,transparent);
-  border-radius:.5rem; min-height:6.4rem; display:flex; flex-direction:column; font-size:.8rem; line-height:1.35}
+  border-radius:.5rem; display:flex; flex-direction:column; font-size:.8rem; line-height:1.35}
 .batches b {font-size:1.15rem; line-height:1.3}
 .batches .newest {border-color:var(--accepted); box-shadow:inset 0 0 0 1px var(--accepted)}
-.batches .next, .batches .later {border-style:dashed}
-.batches .bar {display:flex; height:.4rem; border-radius:.2rem; overflow:hidden; margin-top:auto}
+.batches .next, .batches .later, .batches .missed {border-style:dashed}
+.batches .bar {display:flex; height:.4rem; border-radius:.2rem; overflow:hidden; margin-top:.3rem}
 .batches .bar i {min-width:2px}
 .batches .accepted {background:var(--accepted)} .batches .duplicate {background:var(--duplicate)}
 .batches .quarantined {background:var(--quarantined)}
+@media (max-width:640px) {ol.batches {grid-template-columns:repeat(2,1fr)}}
 @media (prefers-reduced-motion:no-preference) {
   .batches .newest {animation:arrive 1.2s ease-out} @keyframes arrive {from {opacity:.2; transform:scale(.94)}}
 }
@@ -36,7 +37,7 @@ class Tile:
     """One batch of the strip; one that has not arrived has no numbers."""
 
     number: int
-    state: Literal["arrived", "newest", "next", "later"]
+    state: Literal["arrived", "newest", "missed", "next", "later"]
     batch: Batch | None = None
 
 
@@ -50,6 +51,8 @@ def tiles(collection: Collection) -> list[Tile]:
     for number in range(1, last + 1):
         if number in arrived:
             strip.append(Tile(number, "newest" if number == newest else "arrived", arrived[number]))
+        elif number < newest:
+            strip.append(Tile(number, "missed"))
         else:
             strip.append(Tile(number, "next" if number == newest + 1 else "later"))
     return strip
@@ -70,8 +73,7 @@ def _tile(tile: Tile, t: Translator) -> str:
     title = escape_html(t("data.batch", number=tile.number))
     batch = tile.batch
     if batch is None:
-        when = t("data.next_batch" if tile.state == "next" else "data.later")
-        return f"<span>{title}</span><span>{escape_html(when)}</span>"
+        return f"<span>{title}</span><span>{escape_html(t(f'data.state.{tile.state}'))}</span>"
     lines = [f"<span>{title}</span>", f"<b>{batch.accepted:,}</b>", f"<span>{escape_html(t('data.accepted'))}</span>"]
     others = ((batch.duplicate, "data.duplicate"), (batch.quarantined, "data.in_quarantine"))
     lines += [f"<span>{count:,} {escape_html(t(key))}</span>" for count, key in others if count]

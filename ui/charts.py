@@ -1,7 +1,7 @@
 """The charts of Data and Monitoring: frames in, Altair out; colours that hold in light and in dark."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import altair as alt
 import pandas as pd
@@ -10,7 +10,9 @@ import pandas as pd
 PALETTE = ("#2a9d74", "#c77d1e", "#4a86c5", "#b5609b", "#a38b14", "#d05c4a", "#7a76c9", "#7d8a84")
 NOW_COLOUR, REFERENCE_COLOUR = PALETTE[0], PALETTE[7]
 HEIGHT = 220
-BAR_STEP = 22
+BAR_STEP = 18
+# Axis, its title and a legend are inside the height of a chart.
+FRAME = 100
 
 
 def share_chart(bins: pd.DataFrame, *, numeric: bool, share: str) -> alt.Chart:
@@ -41,7 +43,7 @@ def share_chart(bins: pd.DataFrame, *, numeric: bool, share: str) -> alt.Chart:
             x=alt.X("share:Q", title=share, axis=size),
             tooltip=tooltip,
         )
-        .properties(height=max(HEIGHT, BAR_STEP * len(bins)))
+        .properties(height=max(HEIGHT, BAR_STEP * len(bins) + FRAME))
     )
 
 
@@ -72,19 +74,20 @@ def compared_chart(bins: pd.DataFrame, kinds: Sequence[str], share: str) -> alt.
                 alt.Tooltip("share:Q", title=share, format=".1%"),
             ],
         )
-        .properties(height=max(120, 30 * bins["label"].nunique() + 40))
+        .properties(height=2 * BAR_STEP * bins["label"].nunique() + FRAME)
     )
 
 
-def traffic_chart(buckets: pd.DataFrame, predictions: str) -> alt.Chart:
+def traffic_chart(buckets: pd.DataFrame, predictions: str, period: tuple[datetime, datetime]) -> alt.Chart:
     """Predictions per bucket of time: columns ``start``, ``end``, ``predictions``."""
     return (
         alt.Chart(buckets)
         .mark_bar(color=NOW_COLOUR)
         .encode(
-            x=alt.X("start:T", title=None),
+            x=_time(period),
             x2="end:T",
             y=alt.Y("predictions:Q", title=predictions, axis=alt.Axis(tickMinStep=1, tickCount=4)),
+            y2=alt.datum(0),
             tooltip=[
                 alt.Tooltip("start:T", title=" ", format="%Y-%m-%d %H:%M"),
                 alt.Tooltip("predictions:Q", title=predictions, format=","),
@@ -102,7 +105,7 @@ def mix_chart(
         alt.Chart(buckets)
         .mark_bar()
         .encode(
-            x=alt.X("start:T", title=None, scale=_period(period)),
+            x=_time(period),
             x2="end:T",
             y=alt.Y("low:Q", title=share, axis=alt.Axis(format="%", tickCount=4), scale=alt.Scale(domain=[0, 1])),
             y2="high:Q",
@@ -110,7 +113,7 @@ def mix_chart(
                 "name:N",
                 sort=list(classes),
                 scale=alt.Scale(domain=list(classes), range=[PALETTE[i % len(PALETTE)] for i in range(len(classes))]),
-                legend=alt.Legend(orient="bottom", title=None, columns=4, labelLimit=140),
+                legend=alt.Legend(orient="bottom", title=None, columns=2, labelLimit=130),
             ),
             tooltip=[
                 alt.Tooltip("start:T", title=" ", format="%Y-%m-%d %H:%M"),
@@ -118,13 +121,13 @@ def mix_chart(
                 alt.Tooltip("share:Q", title=share, format=".1%"),
             ],
         )
-        .properties(height=HEIGHT + 60)
+        .properties(height=HEIGHT + FRAME)
     )
 
 
 def values_chart(buckets: pd.DataFrame, title: str, period: tuple[datetime, datetime]) -> alt.LayerChart:
     """Median of the predicted numbers over time (``start``, ``p10``, ``median``, ``p90``), and their middle 80 %."""
-    x = alt.X("start:T", title=None, scale=_period(period))
+    x = _time(period)
     base = alt.Chart(buckets)
     tooltip = [
         alt.Tooltip("start:T", title=" ", format="%Y-%m-%d %H:%M"),
@@ -152,8 +155,11 @@ def live_chart(versions: pd.DataFrame, held_out: float | None, metric: str) -> a
     if held_out is not None:
         reference = alt.Chart(pd.DataFrame({"value": [held_out]}))
         layers.append(reference.mark_rule(strokeDash=[6, 4], strokeWidth=2, color=PALETTE[1]).encode(x="value:Q"))
-    return alt.LayerChart(layer=layers, height=60 + 44 * len(versions))
+    return alt.LayerChart(layer=layers, height=FRAME + 2 * BAR_STEP * len(versions))
 
 
-def _period(period: tuple[datetime, datetime]) -> alt.Scale:
-    return alt.Scale(domain=[moment.isoformat() for moment in period])
+def _time(period: tuple[datetime, datetime]) -> alt.X:
+    """An axis of the whole period: of a day, hours of 24; of more, days."""
+    begin, end = period
+    axis = alt.Axis(format="%H:%M" if end - begin <= timedelta(days=1) else "%m-%d", tickCount=7, labelOverlap=True)
+    return alt.X("start:T", title=None, axis=axis, scale=alt.Scale(domain=[begin.isoformat(), end.isoformat()]))

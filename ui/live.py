@@ -7,7 +7,7 @@ import streamlit as st
 
 from pipeline.settings import UiSettings, load_settings
 from pipeline.use_case import LOSS_METRICS
-from ui.attempt import last_attempt
+from ui.attempt import Attempt
 from ui.charts import live_chart
 from ui.i18n import Translator, escape
 from ui.links import api_address
@@ -50,6 +50,12 @@ def feedback_command(monitoring: Monitoring, request_id: str) -> str:
     return f"curl -s {address} \\\n  -H 'Content-Type: application/json' \\\n  -d '{body}'"
 
 
+def last_request_id(model: str) -> str:
+    """Id of the last prediction made in this visit, of whichever version of the model; "" without one."""
+    attempt: Attempt | None = st.session_state.get("attempt")
+    return attempt.prediction.request_id if attempt and attempt.model == model and attempt.prediction else ""
+
+
 def draw_live(monitoring: Monitoring, t: Translator) -> None:
     """Draw the metric of each version and the command."""
     live = monitoring.live
@@ -60,8 +66,7 @@ def draw_live(monitoring: Monitoring, t: Translator) -> None:
         st.markdown(t("monitoring.live_none"))
     with st.expander(t("monitoring.feedback"), icon=":material/rate_review:", expanded=not scored):
         st.markdown(t("monitoring.feedback_how"))
-        attempt = last_attempt(monitoring.model)
-        made = attempt.prediction.request_id if attempt and attempt.prediction else ""
+        made = last_request_id(monitoring.model)
         st.code(feedback_command(monitoring, made or "REQUEST_ID"), language="bash")
         st.caption(t("monitoring.feedback_last" if made else "monitoring.feedback_example"))
 

@@ -111,7 +111,7 @@ def _draw_traffic(monitoring: Monitoring, t: Translator) -> None:
         return
     minutes = t("monitoring.minutes", minutes=f"{monitoring.bucket_minutes:g}")
     st.altair_chart(
-        traffic_chart(traffic_frame(monitoring), t("monitoring.predictions")),
+        traffic_chart(traffic_frame(monitoring), t("monitoring.predictions"), period(monitoring)),
         alt=t("monitoring.traffic_chart", minutes=minutes, total=f"{total:,}"),
     )
 

@@ -27,8 +27,9 @@ DATA: Mapping[str, tuple[str, str]] = {
     "data.accepted": ("accepted", "aceptadas"),
     "data.duplicate": ("duplicate", "duplicadas"),
     "data.in_quarantine": ("in quarantine", "en cuarentena"),
-    "data.next_batch": ("next", "el próximo"),
-    "data.later": ("to come", "por llegar"),
+    "data.state.next": ("next", "el próximo"),
+    "data.state.later": ("to come", "por llegar"),
+    "data.state.missed": ("not received", "no recibido"),
     "data.none_yet": (
         "No batch has arrived yet. The first one appears here by itself after the first poll of the source.",
         "Aún no ha llegado ningún lote. El primero aparece aquí solo, después de la primera consulta a la fuente.",
