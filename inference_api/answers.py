@@ -1,7 +1,8 @@
 """The answers to many records as arrays: what every form of reply to a batch is made of."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import repeat
 from typing import Any, overload
 
 import numpy as np
@@ -20,7 +21,7 @@ class Answers(Sequence[Outcome]):
     ----------
     predictions : one a record.
     labels : full name of each predicted class; None for a regression.
-    probabilities : [N, number of classes], rounded as replies show them; None for a regression.
+    probabilities : [N, number of classes], rounded as replies show them; None where the model has none.
     classes : names of the columns of `probabilities`.
     """
 
@@ -48,10 +49,12 @@ class Answers(Sequence[Outcome]):
         )
 
     def __iter__(self) -> Iterator[Outcome]:
-        if self.probabilities is None or self.labels is None:
-            for prediction in self.predictions:
-                yield Outcome(prediction, None, None)
+        if self.probabilities is None:
+            labels = self.labels or repeat(None, len(self))
+            for prediction, label in zip(self.predictions, labels, strict=True):
+                yield Outcome(prediction, label, None)
             return
+        assert self.labels is not None
         for start in range(0, len(self), CHUNK_ROWS):
             part = slice(start, start + CHUNK_ROWS)
             rows = self.probabilities[part].tolist()
@@ -90,7 +93,10 @@ def _classes(predictor: Predictor, scores: NDArray[np.float64]) -> Answers:
     # As `round` does: 10^6 times what was a float32 is exact in a double.
     rounded = np.round(scores, PROBABILITY_DIGITS)
     predictions, labels = predictor.predictions, predictor.labels
-    return Answers([predictions[i] for i in best], [labels[i] for i in best], rounded, predictor.classes)
+    answers = Answers([predictions[i] for i in best], [labels[i] for i in best])
+    return (
+        replace(answers, probabilities=rounded, classes=predictor.classes) if predictor.has_probabilities else answers
+    )
 
 
 def _join(parts: list[Answers]) -> Answers:

@@ -21,8 +21,9 @@ def arrow_reply(answers: Answers, predictor: Predictor, request_id: str) -> byte
     The model's name and version and the request id are the metadata of the schema.
     """
     columns: dict[str, Any] = {"prediction": answers.predictions}
-    if answers.labels is not None and answers.probabilities is not None:
+    if answers.labels is not None:
         columns["label"] = answers.labels
+    if answers.probabilities is not None:
         for index, name in enumerate(answers.classes):
             columns[f"probability_{name}"] = np.ascontiguousarray(answers.probabilities[:, index])
     metadata = {"model_name": predictor.name, "model_version": str(predictor.version), "request_id": request_id}

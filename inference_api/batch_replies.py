@@ -26,7 +26,7 @@ class ManyReply(Head, kw_only=True, gc=False):
 
 
 class AnswerColumns(msgspec.Struct, gc=False):
-    """Answers by column, a value a record; `label` and `probabilities` of a classification only."""
+    """Answers by column, a value a record; `label` of a classification, `probabilities` where the model has them."""
 
     prediction: list[Any]
     label: list[str] | msgspec.UnsetType = msgspec.UNSET
@@ -51,8 +51,10 @@ def records_reply(answers: Answers, predictor: Predictor, request_id: str) -> by
 def columns_reply(answers: Answers, predictor: Predictor, request_id: str) -> bytes:
     """The JSON of a `ColumnsReply`."""
     pieces = [b'{"columns":{"prediction":', _encode(answers.predictions)]
-    if answers.labels is not None and answers.probabilities is not None:
-        pieces += [b',"label":', _encode(answers.labels), b',"probabilities":{']
+    if answers.labels is not None:
+        pieces += [b',"label":', _encode(answers.labels)]
+    if answers.probabilities is not None:
+        pieces.append(b',"probabilities":{')
         for index, name in enumerate(answers.classes):
             values = _encode(answers.probabilities[:, index].tolist())
             pieces += [b"," if index else b"", _encode(name), b":", values]

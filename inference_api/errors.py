@@ -40,6 +40,17 @@ def invalid(mistakes: list[dict[str, Any]]) -> Refusal:
     return Refusal(422, mistakes)
 
 
+def in_words(refusal: Refusal) -> str:
+    """A refusal as one line of text, for protocols whose errors are texts: ``columns.Elevation[17]: …``."""
+    if isinstance(refusal.detail, str):
+        return refusal.detail
+    found = []
+    for entry in refusal.detail:
+        place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in entry["loc"][1:])
+        found.append(f"{place.lstrip('.')}: {entry['msg']}" if place else entry["msg"])
+    return "; ".join(found)
+
+
 async def refusal_response(_: Request, refusal: Exception) -> Response:
     """Exception handler of `Refusal`."""
     assert isinstance(refusal, Refusal)

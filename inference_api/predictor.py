@@ -39,11 +39,13 @@ class Predictor(ABC):
     ----------
     path : how it predicts; what is not ``"onnx"`` takes milliseconds a record and is kept off the event loop.
     classes : of a classification, in the order of `scores`; empty for a regression.
+    has_probabilities : whether `scores` of a classification are more than a 1 for the class that is predicted.
     predictions, labels : how each class is answered, and its full name.
     form : what a record holds; values that were checked for one predictor fit another one of the same form.
     """
 
     path: ClassVar[Route]
+    has_probabilities = True
 
     def __init__(self, name: str, version: int, bundle: Bundle) -> None:
         self.name = name
@@ -101,7 +103,9 @@ class Predictor(ABC):
         if not math.isfinite(sum(scores)):
             raise NotFinite
         best = scores.index(max(scores))
-        probabilities = {name: round(p, PROBABILITY_DIGITS) for name, p in zip(self.classes, scores, strict=True)}
+        probabilities = None
+        if self.has_probabilities:
+            probabilities = {name: round(p, PROBABILITY_DIGITS) for name, p in zip(self.classes, scores, strict=True)}
         return Outcome(self.predictions[best], self.labels[best], probabilities)
 
     def _regression(self, answer: list[float]) -> Outcome:
