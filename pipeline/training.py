@@ -87,7 +87,8 @@ def run_search(
         model = fit(use_case, best.candidate, train, jobs)
         if on_progress:
             on_progress(f"fitted {best.candidate} on {len(train)} rows, saving it to MLflow run {run_id}")
-        log_values(client, run_id, _search_metrics(use_case, results), _search_params(use_case, best.candidate, train))
+        parameters = run_parameters(use_case, best.candidate, train) | _search_parameters(use_case)
+        log_values(client, run_id, _search_metrics(use_case, results), parameters)
         log_candidates(client, run_id, use_case, results)
         example = train[[column.name for column in use_case.features]].head(1)
         model_uri = log_model(client, run_id, use_case, model, example, tracking_uri)
@@ -124,16 +125,22 @@ def single_threaded(model: BaseEstimator) -> BaseEstimator:
     return model
 
 
-def _search_params(use_case: UseCase, best: Candidate, train: pd.DataFrame) -> dict[str, object]:
-    search = use_case.training.search
-    halving = {"search_resource": search.resource, "search_factor": search.factor}
+def run_parameters(use_case: UseCase, candidate: Candidate, train: pd.DataFrame) -> dict[str, object]:
+    """What a run logs so that its model can be fitted again: see `RUN_PARAMETERS`."""
     return {
-        "estimator": best.estimator,
-        **best.parameters,
+        "estimator": candidate.estimator,
+        **candidate.parameters,
         "seed": use_case.training.seed,
         "train_rows": len(train),
         "holdout_share": use_case.training.holdout_share,
         "log_target": use_case.training.log_target,
+    }
+
+
+def _search_parameters(use_case: UseCase) -> dict[str, object]:
+    search = use_case.training.search
+    halving = {"search_resource": search.resource, "search_factor": search.factor}
+    return {
         "search_strategy": search.strategy,
         "search_folds": search.folds,
         "search_max_rows": search.max_rows,
