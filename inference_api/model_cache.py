@@ -1,5 +1,9 @@
-"""Serving bundles on disk: what lets the API start while the registry is down."""
+"""Models on disk: what lets the API start while the registry is down.
 
+A model is the folder of a serving bundle or, where somebody else registered it, of the MLflow model.
+"""
+
+import hashlib
 import logging
 import os
 import shutil
@@ -15,6 +19,7 @@ from pipeline.model_version import VersionInfo
 logger = logging.getLogger(__name__)
 
 RECORD_FILE = "served.json"
+MLMODEL_FILE = "MLmodel"
 
 
 class ServedRecord(BaseModel):
@@ -43,7 +48,9 @@ class ModelCache:
 
     def folder(self, version: VersionInfo) -> Path:
         """Where the bundle of a version belongs; a run is one model for ever, a version number only in one registry."""
-        return self.root / version.name / f"{version.version}-{version.run_id[:16]}"
+        # A version that no run made is told from another registry's by its age.
+        origin = version.run_id[:16] or f"{version.created_at:%Y%m%d%H%M%S}"
+        return self.root / version.name / f"{version.version}-{origin}"
 
     def fetch(self, registry: Any, version: VersionInfo) -> tuple[Path, str]:
         """Return the folder and digest of a version's bundle, downloaded unless an undamaged copy is here.
@@ -59,8 +66,9 @@ class ModelCache:
             return folder, expected
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".download-") as scratch:
-            downloaded = registry.download_bundle(version, Path(scratch) / "bundle")
-            found = bundle_digest(downloaded)
+            download = registry.download_bundle if registry.has_bundle(version) else registry.download_model
+            downloaded = download(version, Path(scratch) / "model")
+            found = _digest(downloaded) or bundle_digest(downloaded)
             if expected is not None and found != expected:
                 raise BundleError(f"the bundle of {version.name} version {version.version} is damaged: digest {found}")
             # Another worker may have put the same bundle in place, and be reading it.
@@ -113,8 +121,17 @@ class ModelCache:
 
 
 def _digest(folder: Path) -> str | None:
-    """Digest of a bundle, None when it is incomplete."""
+    """Digest of a model's folder, None when it is incomplete."""
     try:
-        return bundle_digest(folder)
-    except BundleError:
+        return bundle_digest(folder) if not (folder / MLMODEL_FILE).is_file() else _tree_digest(folder)
+    except (BundleError, OSError):
         return None
+
+
+def _tree_digest(folder: Path) -> str:
+    """Hex sha256 over the names and contents of all files: MLflow keeps no digest of its own."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        digest.update(str(path.relative_to(folder)).encode())
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()

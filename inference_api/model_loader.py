@@ -11,6 +11,8 @@ from inference_api.model_cache import ModelCache
 from inference_api.model_state import problem_of
 from inference_api.onnx_predictor import OnnxPredictor
 from inference_api.predictor import Predictor
+from inference_api.pyfunc_predictor import PyfuncPredictor
+from pipeline.bundle import BUNDLE_FILE
 from pipeline.errors import PipelineError
 from pipeline.model_version import VersionInfo
 
@@ -20,8 +22,9 @@ logger = logging.getLogger(__name__)
 class ModelLoader:
     """Loads versions, each once: a challenger that becomes the champion is in memory already."""
 
-    def __init__(self, cache: ModelCache, metrics: ServiceMetrics) -> None:
+    def __init__(self, cache: ModelCache, metrics: ServiceMetrics, *, allow_pickle: bool) -> None:
         self._cache = cache
+        self._allow_pickle = allow_pickle
         self._metrics = metrics
         self._alive: WeakValueDictionary[tuple[str, int, str], Predictor] = WeakValueDictionary()
         self._lock = threading.Lock()
@@ -56,10 +59,15 @@ class ModelLoader:
         with self._lock:
             predictor = self._alive.get(key)
         if predictor is None:
-            predictor = OnnxPredictor(version.name, version.version, folder)
+            predictor = self._new(version, folder)
             with self._lock:
                 self._alive[key] = predictor
         return predictor
+
+    def _new(self, version: VersionInfo, folder: Path) -> Predictor:
+        if (folder / BUNDLE_FILE).is_file():
+            return OnnxPredictor(version.name, version.version, folder)
+        return PyfuncPredictor(version, folder, allow_pickle=self._allow_pickle)
 
     def log_failure(self, version: VersionInfo, error: Exception) -> None:
         self._metrics.model_loads.labels(version.name, "failure").inc()

@@ -86,7 +86,7 @@ def _detail(state: ModelState, predictor: Predictor | None) -> ModelDetail:
         labels=bundle.labels if bundle else {},
         versions=versions,
         record_schema=record_schema(bundle) if bundle else None,
-        input_example=bundle.input_example if bundle else None,
+        input_example=bundle.input_example or None if bundle else None,
         metrics=bundle.metrics if bundle else {},
     )
 

@@ -38,7 +38,9 @@ class RegistryReader(Protocol):
     def model_tags(self) -> dict[str, dict[str, str]]: ...
     def set_traffic(self, name: str, rule: TrafficRule) -> None: ...
     def versions(self, name: str) -> list[VersionInfo]: ...
+    def has_bundle(self, version: VersionInfo) -> bool: ...
     def download_bundle(self, version: VersionInfo, folder: Path) -> Path: ...
+    def download_model(self, version: VersionInfo, folder: Path) -> Path: ...
 
 
 class ModelStore:
@@ -50,6 +52,7 @@ class ModelStore:
     cache : bundles on disk.
     poll_seconds : time between two looks at the registry.
     default : the model that requests mean when they name none; expected even before it is registered.
+    allow_pickle : whether model files may be read that can run code.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class ModelStore:
         *,
         poll_seconds: float,
         default: str,
+        allow_pickle: bool = False,
     ) -> None:
         self.default = default
         self.states: Mapping[str, ModelState] = MappingProxyType({})
@@ -70,7 +74,7 @@ class ModelStore:
         self._open_registry = open_registry
         self._registry: RegistryReader | None = None
         self._cache = cache
-        self._loader = ModelLoader(cache, metrics)
+        self._loader = ModelLoader(cache, metrics, allow_pickle=allow_pickle)
         self._traffic = TrafficFollower(self._loader, poll_seconds)
         self._poll_seconds = poll_seconds
         self._metrics = metrics

@@ -21,21 +21,6 @@ from sklearn.preprocessing import StandardScaler
 from pipeline.errors import ConfigurationError
 from pipeline.use_case import EstimatorName, Task
 
-# Types outside skops' own list that a saved model may hold, each reviewed: functions without side effects,
-# arrays of tree nodes, LightGBM's text form of its trees, a plain object of settings.
-TRUSTED_TYPES = [
-    "collections.OrderedDict",
-    "lightgbm.basic.Booster",
-    "lightgbm.sklearn.LGBMClassifier",
-    "lightgbm.sklearn.LGBMRegressor",
-    "numpy.asarray",
-    "numpy.dot",
-    "numpy.dtype",
-    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-    "sklearn.model_selection._split.KFold",
-    "sklearn.tree._tree.Tree",
-]
-
 
 @dataclass(frozen=True)
 class Family:

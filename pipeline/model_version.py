@@ -50,7 +50,7 @@ def read_version(version: Any, aliases: Mapping[str, int]) -> VersionInfo:
     return VersionInfo(
         name=version.name,
         version=number,
-        run_id=version.run_id,
+        run_id=version.run_id or "",
         aliases=sorted(alias for alias, target in aliases.items() if target == number),
         stage=version.current_stage,
         tags=tags,

@@ -162,6 +162,34 @@ class Registry:
             downloaded.replace(folder)
         return folder
 
+    def has_bundle(self, version: VersionInfo) -> bool:
+        """Whether a version has a serving bundle; one that somebody registered by other means has none."""
+        if "serving_digest" in version.tags:
+            return True
+        with explained(
+            self.tracking_uri, f"look for the serving bundle of version {version.version} of {version.name}"
+        ):
+            return bool(version.run_id and self._client.list_artifacts(version.run_id, BUNDLE_FOLDER))
+
+    def download_model(self, version: VersionInfo, folder: Path) -> Path:
+        """Fetch the MLflow model of a version, whoever registered it.
+
+        Parameters
+        ----------
+        folder : where to put its files; must not exist.
+        """
+        label = f"version {version.version} of {version.name}"
+        with explained(self.tracking_uri, f"download the model of {label}"), global_tracking_uri(self.tracking_uri):
+            from mlflow.artifacts import download_artifacts
+
+            folder.mkdir(parents=True)
+            source = self._client.get_model_version_download_uri(version.name, str(version.version))
+            found = Path(download_artifacts(artifact_uri=source, dst_path=str(folder), tracking_uri=self.tracking_uri))
+        if not (found / "MLmodel").is_file():
+            raise RegistryError(f"{label} is no MLflow model: it has no file MLmodel at {source}")
+        # A folder of a run is put below the one that is asked for.
+        return found
+
     # ---- writing -------------------------------------------------------------------------------------------------
 
     def register(
@@ -287,6 +315,8 @@ class Registry:
                     self._client.transition_model_version_stage(name, str(other.version), ARCHIVED)
 
     def _require_bundle(self, version: VersionInfo) -> None:
+        if "serving_digest" not in version.tags:
+            return  # registered by other means: served through its signature
         label = f"version {version.version} of {version.name}"
         with explained(self.tracking_uri, f"look for the serving bundle of {label}"):
             files = self._client.list_artifacts(version.run_id, BUNDLE_FOLDER)

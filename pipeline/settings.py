@@ -101,6 +101,7 @@ class InferenceApiSettings(PipelineSettings):
     api_workers: int = Field(default=1, ge=1)
     model_cache_dir: Path = Path("data/model_cache")
     model_poll_seconds: float = Field(default=3, gt=0, description="how often the registry is asked for a new champion")
+    allow_pickle_models: bool = Field(default=False, description="serve models whose files run code when they are read")
     model_lru_size: int = Field(default=4, ge=1, description="versions kept loaded beside the champions, on request")
     max_records: int = Field(default=100_000, ge=1, description="most records in one request")
     max_body_bytes: int = Field(default=32 * 1024 * 1024, ge=1024)

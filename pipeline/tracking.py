@@ -22,9 +22,9 @@ from sklearn.base import BaseEstimator
 
 from pipeline.dataset import Snapshot
 from pipeline.errors import RegistryError
-from pipeline.estimators import TRUSTED_TYPES
 from pipeline.mlflow_client import explained, global_tracking_uri
 from pipeline.search import CandidateResult
+from pipeline.trusted_types import TRUSTED_TYPES
 from pipeline.use_case import UseCase
 
 # What reading the model back takes; named here because having MLflow find out takes seconds.

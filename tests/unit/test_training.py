@@ -3,10 +3,10 @@ import pandas as pd
 import pytest
 import skops.io
 
-from pipeline.estimators import TRUSTED_TYPES
 from pipeline.preprocessing import unwrap
 from pipeline.search_space import Candidate
 from pipeline.training import fit
+from pipeline.trusted_types import TRUSTED_TYPES
 from pipeline.use_case import EstimatorName, UseCase
 from tests.synthetic_rows import house_rows, penguin_rows, split_frames
 

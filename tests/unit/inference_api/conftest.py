@@ -29,6 +29,7 @@ class MemoryRegistry:
     """The registry's methods over bundles in folders; can be told to fail."""
 
     bundles: dict[str, Path] = field(default_factory=dict)
+    models: dict[str, Path] = field(default_factory=dict)
     known: dict[str, list[VersionInfo]] = field(default_factory=dict)
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
     down: bool = False
@@ -45,6 +46,16 @@ class MemoryRegistry:
     def versions(self, name: str) -> list[VersionInfo]:
         self._check()
         return sorted(self.known.get(name, []), key=lambda version: -version.version)
+
+    def has_bundle(self, version: VersionInfo) -> bool:
+        self._check()
+        return version.run_id not in self.models
+
+    def download_model(self, version: VersionInfo, folder: Path) -> Path:
+        self._check()
+        self.downloads += 1
+        shutil.copytree(self.models[version.run_id], folder)
+        return folder
 
     def download_bundle(self, version: VersionInfo, folder: Path) -> Path:
         self._check()
@@ -74,6 +85,12 @@ class MemoryRegistry:
         if champion:
             self.promote(name, len(versions))
         return len(versions)
+
+    def add_plain(self, name: str, model: Path) -> int:
+        """Register the folder of an MLflow model without a serving bundle, as champion; returns its number."""
+        version = self.add(name, None)
+        self.models[self.known[name][-1].run_id] = model
+        return version
 
     def promote(self, name: str, version: int | None) -> None:
         self.known[name] = [
