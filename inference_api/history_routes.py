@@ -115,6 +115,8 @@ def _version(info: VersionInfo, records: Records, documents: DocumentCache) -> V
         found = documents.read(info.run_id)
     except RegistryError as error:
         problems.append(f"evaluation and model card cannot be read now: {problem_of(error)}")
+    if found is not None and found.evaluation is None and found.model_card is None:
+        problems.append("MLflow holds neither evaluation nor model card of it: it was registered by other means")
     decision = found.decision if found else None
     if decision is None:
         try:

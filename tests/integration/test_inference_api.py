@@ -254,3 +254,48 @@ def test_several_workers_serve_and_count_together(stack: Stack, bundles: list[Pa
     assert 'route="/predict",status="200"} 40.0' in text
     stack.registry.promote(NAME, 2)
     eventually(lambda: all(served(url) == 2 for _ in range(20)), "both workers follow")
+
+
+def test_feedback_of_any_worker_becomes_live_performance(stack: Stack, bundles: list[Path]) -> None:
+    url = stack.start("--workers", "2")
+    record = load_bundle(bundles[0]).input_example
+    for number in range(12):
+        predicted = requests.post(
+            f"{url}/models/{NAME}/predict",
+            json={"records": [record] * 2},
+            headers={"X-Request-ID": f"r{number}"},
+            timeout=10,
+        ).json()["predictions"]
+        # At once, and by a connection of its own: another worker may answer.
+        feedback = [
+            {"request_id": f"r{number}", "record": place, "outcome": answer["prediction"]}
+            for place, answer in enumerate(predicted)
+        ]
+        reply = requests.post(f"{url}/models/{NAME}/feedback", json={"feedback": feedback}, timeout=20)
+        assert (reply.status_code, reply.json()) == (200, {"stored": 2, "replaced": 0})
+
+    found = requests.get(f"{url}/models/{NAME}/monitoring", timeout=20).json()
+
+    assert found["problem"] is None
+    assert found["latency"]["requests"] == 12
+    assert sum(bucket["predictions"] for bucket in found["traffic"]) == 24
+    assert [(item["version"], item["rows"], item["value"]) for item in found["live"]["versions"]] == [(1, 24, 1.0)]
+    assert found["drift"]["served"]["rows"] == 24
+
+
+def test_version_shows_what_mlflow_holds_of_it(stack: Stack) -> None:
+    run_id = stack.versions[0].run_id
+    client = MlflowClient(tracking_uri=stack.uri, registry_uri=stack.uri)
+    client.log_dict(run_id, {"metric": "accuracy", "intervals": {"accuracy": [0.8, 0.9]}}, "evaluation.json")
+    client.log_text(run_id, "# Tarjeta 🐧", "model_card.md")
+    client.log_text(stack.versions[1].run_id, "no JSON", "evaluation.json")
+    url = stack.start()
+
+    found = requests.get(f"{url}/models/{NAME}/versions/1", timeout=20).json()
+    damaged = requests.get(f"{url}/models/{NAME}/versions/2", timeout=20).json()
+
+    assert found["problem"] is None
+    assert (found["model_card"], found["intervals"]) == ("# Tarjeta 🐧", {"accuracy": [0.8, 0.9]})
+    assert (found["run_id"], found["decision"], found["aliases"]) == (run_id, None, ["champion"])
+    assert damaged["evaluation"] is None
+    assert "evaluation.json" in damaged["problem"]

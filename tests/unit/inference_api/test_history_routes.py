@@ -147,6 +147,12 @@ def test_version_is_shown_while_mlflow_is_down_with_what_the_warehouse_knows(
     assert "secret" not in reply.text
 
 
+def test_version_of_which_mlflow_holds_nothing_says_so(shown: Service) -> None:
+    version = shown.client.get("/models/covertype/versions/1").json()
+    assert (version["evaluation"], version["intervals"], version["decision"]) == (None, {}, None)
+    assert "neither evaluation nor model card" in version["problem"]
+
+
 def test_documents_of_a_compared_version_are_asked_for_once(
     shown: Service, documents: Documents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
