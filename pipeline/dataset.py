@@ -44,6 +44,7 @@ class Snapshot(BaseModel):
     ----------
     digest : hex sha256 of the row hashes, the columns with their types, and the holdout share.
     uri : where the Parquet file is.
+    file_sha256 : hex digest of that file; None in a snapshot of an earlier release.
     train_rows, holdout_rows : how many rows a model is fitted on, and judged on.
     batch_ids : ``group/epoch/batch`` of every delivery the rows came from.
     last_ledger_id : newest entry of the warehouse's ledger with a row in the snapshot; later rows are new to a model.
@@ -55,6 +56,7 @@ class Snapshot(BaseModel):
     use_case: str
     digest: str
     uri: str
+    file_sha256: str | None = None
     rows: int
     train_rows: int
     holdout_rows: int
@@ -91,11 +93,13 @@ def take_snapshot(use_case: UseCase, warehouse: RowStore, lake: ObjectStore) -> 
     digest = _digest(frame[ROW_HASH].to_list(), columns, share)
     buffer = io.BytesIO()
     frame.write_parquet(buffer, compression="zstd")
-    uri = lake.put(f"snapshots/{use_case.name}/{digest}.parquet", buffer.getvalue())
+    content = buffer.getvalue()
+    uri = lake.put(f"snapshots/{use_case.name}/{digest}.parquet", content)
     snapshot = Snapshot(
         use_case=use_case.name,
         digest=digest,
         uri=uri,
+        file_sha256=hashlib.sha256(content).hexdigest(),
         rows=frame.height,
         train_rows=frame.height - holdout,
         holdout_rows=holdout,
@@ -123,15 +127,19 @@ def load_snapshot(lake: ObjectStore, snapshot: Snapshot) -> tuple[pd.DataFrame, 
     TrainingError
         The file in the lake is not the one the snapshot describes.
     """
+    content = lake.get(snapshot.uri)
+    changed = TrainingError(f"snapshot {snapshot.uri} was changed after it was taken: take a new one")
     try:
-        frame = pl.read_parquet(io.BytesIO(lake.get(snapshot.uri)))
+        frame = pl.read_parquet(io.BytesIO(content))
         hashes = frame[ROW_HASH].to_list()
     except pl.exceptions.PolarsError as error:
         raise TrainingError(f"snapshot {snapshot.uri} cannot be read ({error}): take a new one") from None
+    if snapshot.file_sha256 not in (None, hashlib.sha256(content).hexdigest()):
+        raise changed
     # In the file's order: a snapshot that travelled through a JSON column of PostgreSQL has its keys in another one.
     columns = {name: snapshot.columns[name] for name in frame.columns if name in snapshot.columns}
     if _digest(hashes, columns, snapshot.holdout_share) != snapshot.digest:
-        raise TrainingError(f"snapshot {snapshot.uri} was changed after it was taken: take a new one")
+        raise changed
     table = model_frame(frame, columns)
     held_out = is_held_out(hashes, snapshot.holdout_share)
     return table[~held_out].reset_index(drop=True), table[held_out].reset_index(drop=True)

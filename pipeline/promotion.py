@@ -1,9 +1,12 @@
 """Champion and challenger change places here: decisions carried out, roll backs, and the history of both."""
 
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from pipeline.decision_card import MODEL_CARD, with_decision
-from pipeline.errors import RegistryError, WarehouseError
+from pipeline.errors import CollectionBusy, RegistryError, WarehouseError
 from pipeline.gate import PromotionDecision
 from pipeline.model_version import PROMOTION_TAG
 from pipeline.registry import Registry
@@ -15,6 +18,9 @@ if TYPE_CHECKING:
 
 # What was decided on a version, with the artifacts of its run.
 DECISION_FILE = "promotion_decision.json"
+# A promotion takes a second; a process that died inside one blocks others for so long.
+LEASE_SECONDS = 60.0
+PAUSE_SECONDS = 0.2
 
 
 def apply_decision(
@@ -37,6 +43,18 @@ def apply_decision(
     PromotionRecord
         Its action is ``promote``, ``reject`` or ``dry_run``.
     """
+    with _alone(warehouse, use_case.name):
+        return _apply(registry, warehouse, use_case, version, decision, actor)
+
+
+def _apply(
+    registry: Registry,
+    warehouse: "Warehouse",
+    use_case: UseCase,
+    version: int,
+    decision: PromotionDecision,
+    actor: str,
+) -> "PromotionRecord":
     mode, reason = use_case.promotion.mode, "; ".join(decision.reasons)
     action: PromotionAction = "reject"
     challenger = registry.resolve(use_case.name, version)
@@ -62,6 +80,24 @@ def apply_decision(
         registry.log_text(challenger, with_decision(card, decision, action, record.reason), MODEL_CARD)
     registry.tag(challenger, {PROMOTION_TAG: action})
     return record
+
+
+@contextmanager
+def _alone(warehouse: "Warehouse", name: str) -> Iterator[None]:
+    """Keep the trainings of a use case from promoting at the same moment: each then sees what the other one did."""
+    deadline = time.monotonic() + LEASE_SECONDS
+    with ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(warehouse.lease(f"{name}/promotion", LEASE_SECONDS))
+                break
+            except CollectionBusy:
+                if time.monotonic() >= deadline:
+                    raise RegistryError(
+                        f"another training of {name} has been promoting for {LEASE_SECONDS:g} s: try again"
+                    ) from None
+                time.sleep(PAUSE_SECONDS)
+        yield
 
 
 def promote(

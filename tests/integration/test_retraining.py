@@ -1,12 +1,10 @@
 """The training loop in one process: SQLite warehouse, lake in a folder, real MLflow store, real rows of penguins."""
 
-import hashlib
 import json
 import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,62 +16,12 @@ from palmerpenguins import load_penguins
 from pipeline import promotion, retraining
 from pipeline.bundle import Bundle, load_bundle
 from pipeline.errors import LakeError, RegistryError, ServingError
-from pipeline.lake import ArchivedDelivery, FileLake
-from pipeline.registry import Registry
+from pipeline.lake import FileLake
 from pipeline.retraining import Retraining
 from pipeline.status import read_status, render_status
 from pipeline.use_case import UseCase
-from pipeline.validation import validate
-from pipeline.warehouse import Warehouse
-from pipeline.warehouse.database import Database
 from tests.integration.http_server import http_server
-
-ACTOR = "test"
-
-
-@dataclass
-class Loop:
-    """Everything a step needs."""
-
-    folder: Path
-    use_case: UseCase
-
-    def __post_init__(self) -> None:
-        self.lake = FileLake(self.folder.parent / "lake")
-        self.warehouse = Warehouse(Database(f"sqlite:///{self.folder / 'warehouse.db'}"))
-        self.registry = Registry(f"sqlite:///{self.folder / 'mlflow.db'}")
-
-    def store(self, batch: int, rows: list[list[str]]) -> None:
-        payload = json.dumps(rows).encode()
-        digest = hashlib.sha256(payload).hexdigest()
-        archived = ArchivedDelivery(
-            use_case=self.use_case.name,
-            group_number=1,
-            epoch=1,
-            batch_number=batch,
-            payload_sha256=digest,
-            uri=self.lake.uri(f"raw/{digest}.json"),
-            received_at=datetime.now(UTC),
-        )
-        self.warehouse.store(archived, validate(self.use_case, rows))
-
-    def retrain(self, use_case: UseCase | None = None, **options: Any) -> Retraining:
-        return retraining.retrain(
-            use_case or self.use_case, self.warehouse, self.lake, self.registry, jobs=1, actor=ACTOR, **options
-        )
-
-    def champion(self) -> int | None:
-        champion = self.registry.champion(self.use_case.name)
-        return champion.version if champion else None
-
-
-def searching(use_case: UseCase, **parameters: Any) -> UseCase:
-    """The use case with a search of one candidate."""
-    candidate = use_case.training.search.candidates[0].model_copy(
-        update={"parameters": {name: [value] for name, value in parameters.items()}}
-    )
-    search = use_case.training.search.model_copy(update={"candidates": [candidate], "folds": 2})
-    return use_case.model_copy(update={"training": use_case.training.model_copy(update={"search": search})})
+from tests.integration.training_loop import ACTOR, Loop, penguins_as_delivered, searching
 
 
 @dataclass
@@ -97,8 +45,7 @@ def story(penguins: UseCase, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     loop = Loop(folder, strong)
     loop.lake.create()
     loop.warehouse.migrate([penguins])
-    table = load_penguins().sample(frac=1, random_state=0).astype(object)
-    rows = [["" if value != value else str(value) for value in row] for row in table.itertuples(index=False)]
+    rows = penguins_as_delivered()
     progress: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)  # MLflow puts the artifacts of a SQLite store below the working directory

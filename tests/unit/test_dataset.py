@@ -1,3 +1,4 @@
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -110,6 +111,18 @@ def test_changed_snapshot_is_refused(penguins: UseCase, lake: FileLake) -> None:
     lake.put(lake.key(snapshot.uri), b"not parquet")
     with pytest.raises(TrainingError, match="cannot be read"):
         load_snapshot(lake, snapshot)
+
+
+def test_a_snapshot_of_which_one_value_was_changed_is_refused(penguins: UseCase, lake: FileLake) -> None:
+    """Its row hashes, of which the digest is made, are as they were."""
+    snapshot = take_snapshot(penguins, InMemoryWarehouse(penguin_rows()), lake)
+    buffer = io.BytesIO()
+    frame = pl.read_parquet(io.BytesIO(lake.get(snapshot.uri)))
+    frame.with_columns(pl.lit("Gentoo").alias("species")).write_parquet(buffer)
+    lake.put(lake.key(snapshot.uri), buffer.getvalue())
+    with pytest.raises(TrainingError, match="was changed after it was taken"):
+        load_snapshot(lake, snapshot)
+    load_snapshot(lake, snapshot.model_copy(update={"file_sha256": None}))
 
 
 def test_one_class_only_is_refused(penguins: UseCase) -> None:

@@ -1,0 +1,306 @@
+"""What cannot make a model, or breaks on the way to one, ends in a clear decision or error; the champion stays."""
+
+import io
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import yaml
+from mlflow.exceptions import MlflowException
+
+from pipeline import retraining
+from pipeline.errors import ConfigurationError, RegistryError, TrainingError, WarehouseError
+from pipeline.lake import FileLake
+from pipeline.use_case import UseCase
+from tests.integration.training_loop import Loop, penguins_as_delivered, searching
+
+ROOT = Path(__file__).resolve().parents[2]
+ROWS = penguins_as_delivered()
+# Positions in a delivered row.
+SPECIES, ISLAND, FLIPPER, MASS = 0, 1, 4, 5
+
+
+@pytest.fixture(scope="module")
+def champion_store(penguins: UseCase, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
+    """A stump, promoted on 200 rows, so that any sound challenger would replace it."""
+    folder = tmp_path_factory.mktemp("bad_input") / "store"
+    folder.mkdir()
+    loop = Loop(folder, searching(penguins, n_estimators=20, min_samples_leaf=1))
+    loop.lake.create()
+    loop.warehouse.migrate([penguins])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        loop.store(1, ROWS[:200])
+        assert loop.retrain(searching(penguins, n_estimators=1, max_depth=1, max_features=1.0)).promoted
+    yield loop
+    loop.warehouse.close()
+
+
+@pytest.fixture
+def loop(champion_store: Loop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Loop]:
+    """The store to change at will; whatever a test does to it, version 1 must be the champion afterwards."""
+    champion_store.warehouse.close()
+    for name in ("warehouse.db", "mlflow.db"):
+        shutil.copy(champion_store.folder / name, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    copy = Loop(tmp_path, champion_store.use_case)
+    shutil.copytree(champion_store.lake.folder, tmp_path / "lake")
+    copy.lake = FileLake(tmp_path / "lake")
+    yield copy
+    copy.warehouse.close()
+
+
+@pytest.fixture
+def _champion_untouched(loop: Loop) -> Iterator[None]:
+    yield
+    assert loop.champion() == 1
+    assert [version.version for version in loop.registry.versions("penguins") if version.stage == "Production"] == [1]
+
+
+def emptied(loop: Loop) -> Loop:
+    """The same registry, and a warehouse without rows."""
+    loop.warehouse.close()
+    (loop.folder / "warehouse.db").unlink()
+    found = Loop(loop.folder, loop.use_case)
+    found.lake = loop.lake
+    found.warehouse.migrate([loop.use_case])
+    return found
+
+
+def edited(use_case: UseCase, change: Callable[[list[dict[str, Any]]], None]) -> UseCase:
+    """The use case with its columns changed, as an edited YAML file gives it."""
+    document = use_case.model_dump()
+    change(document["columns"])
+    return UseCase.model_validate(document)
+
+
+@pytest.mark.usefixtures("_champion_untouched")
+def test_too_few_rows_are_a_decision_even_by_force(loop: Loop) -> None:
+    empty = emptied(loop)
+    empty.store(1, ROWS[:10])
+    result = empty.retrain(forced=True)
+    assert not result.training.train
+    assert "10 rows are too few to train: 24 are needed" in result.training.reasons[0]
+    with pytest.raises(TrainingError, match="collect more batches"):
+        retraining.snapshot(empty.use_case, empty.warehouse, empty.lake)
+
+
+@pytest.mark.usefixtures("_champion_untouched")
+def test_one_class_only_is_named(loop: Loop) -> None:
+    empty = emptied(loop)
+    empty.store(1, [row for row in ROWS if row[SPECIES] == "Gentoo"])
+    with pytest.raises(TrainingError, match="training rows have the class 'Gentoo' in 'species'"):
+        empty.retrain(forced=True)
+
+
+def test_constant_and_missing_columns_train_a_model_that_says_so(loop: Loop) -> None:
+    empty = emptied(loop)
+    rows = [list(row) for row in ROWS]
+    for row in rows:
+        row[FLIPPER], row[MASS] = "200", ""
+    empty.store(1, rows)
+    result = empty.retrain(forced=True)
+    assert result.version == 2
+    assert result.decision is not None
+    card = empty.registry.read_text(empty.registry.resolve("penguins", 2), "model_card.md")
+    assert card is not None
+    assert "It learned nothing from flipper_length_mm, body_mass_g" in card
+
+
+@pytest.mark.usefixtures("_champion_untouched")
+def test_rows_without_a_column_go_to_the_quarantine_and_train_nothing(loop: Loop) -> None:
+    loop.store(2, [row[:MASS] + row[MASS + 1 :] for row in ROWS[200:]])
+    assert loop.warehouse.ledger("penguins")[-1].accepted == 0
+    result = loop.retrain()
+    assert result.version is None
+    assert "trained on these 200 rows already" in result.training.reasons[0]
+
+
+def test_a_column_that_models_no_longer_see_leaves_champion_and_challenger_comparable(loop: Loop) -> None:
+    """The champion meets it as missing, as it would in a request."""
+    narrower = edited(loop.use_case, lambda columns: columns[MASS].update(role="ignored"))
+    loop.store(2, [[*row[:MASS], "", *row[MASS + 1 :]] for row in ROWS[200:]], narrower)
+    result = loop.retrain(narrower)
+    assert result.decision is not None
+    assert (result.decision.opponent, result.decision.opponent_version) == ("champion", 1)
+    assert result.promoted
+    assert loop.champion() == 2
+
+
+@pytest.mark.usefixtures("_champion_untouched")
+def test_a_column_that_comes_empty_is_drift(loop: Loop) -> None:
+    # As few as will not train by their share, and as many as say something.
+    loop.store(2, [[*row[:MASS], "", *row[MASS + 1 :]] for row in ROWS[200:310]])
+    careful = loop.use_case.training.model_copy(update={"retrain_drift_share": 0.1})
+    decision = retraining.decide(loop.use_case.model_copy(update={"training": careful}), loop.warehouse, loop.registry)
+    assert decision.train
+    assert "drift in the 110 rows since champion version 1 was trained: 1 of 7 columns changed" in decision.reasons[0]
+    assert "body_mass_g" in decision.reasons[0]
+
+
+@pytest.mark.usefixtures("_champion_untouched")
+def test_a_column_that_the_tables_do_not_know_is_named_with_the_remedy(loop: Loop) -> None:
+    shorter = edited(loop.use_case, lambda columns: columns.__delitem__(MASS))
+    with pytest.raises(WarehouseError, match=r"rows_penguins .*body_mass_g.*mlops init"):
+        loop.retrain(shorter, forced=True)
+
+
+@pytest.mark.usefixtures("_champion_untouched")
+def test_a_new_category_is_quarantined_until_the_use_case_knows_it(loop: Loop) -> None:
+    strangers = [[*row[:ISLAND], "Anvers", *row[ISLAND + 1 :]] for row in ROWS[200:]]
+    loop.store(2, strangers)
+    assert not loop.retrain().training.train
+    [first, *_] = loop.warehouse.quarantine("penguins")
+    assert first.reasons[0]["field"] == "island"
+    assert "'Anvers' is not one of Biscoe, Dream, Torgersen" in first.reasons[0]["reason"]
+
+    wider = edited(loop.use_case, lambda columns: columns[ISLAND]["categories"].update(Anvers="Anvers Island"))
+    loop.store(3, strangers, wider)
+    taken = retraining.search(
+        wider, loop.lake, loop.registry, retraining.snapshot(wider, loop.warehouse, loop.lake), jobs=1
+    )
+    version = retraining.register(wider, loop.registry, retraining.evaluate(wider, loop.lake, loop.registry, taken))
+    decision = retraining.compare(wider, loop.lake, loop.registry, version)
+    assert decision["opponent_version"] == 1
+
+
+@pytest.mark.parametrize("value", ["NaN", "inf", "-inf", "1e999"])
+@pytest.mark.usefixtures("_champion_untouched")
+def test_what_is_no_finite_number_never_reaches_a_model(loop: Loop, value: str) -> None:
+    loop.store(2, [[*row[:MASS], value, *row[MASS + 1 :]] for row in ROWS[200:]])
+    stored = loop.warehouse.ledger("penguins")[-1]
+    if value == "NaN":  # how tables write a missing value, which the column allows
+        assert stored.quarantined == 0
+        return
+    assert (stored.accepted, stored.quarantined) == (0, len(ROWS) - 200)
+    assert "trained on these 200 rows already" in loop.retrain().training.reasons[0]
+
+
+@pytest.mark.usefixtures("_champion_untouched")
+def test_infinity_that_got_into_the_warehouse_is_named(loop: Loop) -> None:
+    loop.store(2, ROWS[200:])
+    with loop.warehouse.database.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE rows_penguins SET body_mass_g = 9e999 WHERE row_id = 1")
+    with pytest.raises(TrainingError, match="infinite values in body_mass_g"):
+        loop.retrain(forced=True)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "create_run",
+        "log_batch",
+        "log_dict",
+        "create_model_version",
+        "set_registered_model_alias",
+        "list_artifacts",
+        "download_artifacts",
+    ],
+)
+def test_a_registry_that_fails_half_way_leaves_the_champion_and_can_be_repeated(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    from mlflow import MlflowClient
+
+    def fail(*_: Any, **__: Any) -> Any:
+        raise MlflowException("the server is gone")
+
+    loop.store(2, ROWS[200:])
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, call, fail)
+        with pytest.raises(RegistryError, match="the server is gone"):
+            loop.retrain()
+    assert loop.champion() == 1
+    assert loop.retrain().promoted
+    newest = loop.registry.champion("penguins")
+    assert newest is not None
+    assert newest.previous_champion == 1
+
+
+def test_a_promotion_cut_off_between_stage_and_alias_is_completed_by_its_repetition(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop.store(2, ROWS[200:])
+    frozen = retraining.snapshot(loop.use_case, loop.warehouse, loop.lake)
+    run = retraining.search(loop.use_case, loop.lake, loop.registry, frozen, jobs=1)
+    judged = retraining.evaluate(loop.use_case, loop.lake, loop.registry, run)
+    version = retraining.register(loop.use_case, loop.registry, judged)
+    decision = retraining.compare(loop.use_case, loop.lake, loop.registry, version)
+
+    def fail(*_: Any, **__: Any) -> Any:
+        raise MlflowException("the server is gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.registry._client, "set_registered_model_alias", fail)
+        with pytest.raises(RegistryError, match="the server is gone"):
+            retraining.promote(loop.use_case, loop.warehouse, loop.registry, version, decision)
+    assert loop.champion() == 1
+    assert loop.registry.repair("penguins")
+    assert loop.registry.resolve("penguins", 1).stage == "Production"
+    assert retraining.promote(loop.use_case, loop.warehouse, loop.registry, version, decision)
+    assert [item.to_version for item in loop.warehouse.promotion_history("penguins")] == [version, 1]
+
+
+@pytest.mark.usefixtures("_champion_untouched")
+def test_a_snapshot_that_changed_is_refused_by_every_step(loop: Loop) -> None:
+    loop.store(2, ROWS[200:])
+    frozen = retraining.snapshot(loop.use_case, loop.warehouse, loop.lake)
+    run = retraining.search(loop.use_case, loop.lake, loop.registry, frozen, jobs=1)
+    version = retraining.register(
+        loop.use_case, loop.registry, retraining.evaluate(loop.use_case, loop.lake, loop.registry, run)
+    )
+    buffer = io.BytesIO()
+    frame = pl.read_parquet(io.BytesIO(loop.lake.get(frozen["uri"])))
+    frame.with_columns(body_mass_g=pl.col("body_mass_g") + 1).write_parquet(buffer)
+    loop.lake.put(loop.lake.key(frozen["uri"]), buffer.getvalue())
+    for step in (
+        lambda: retraining.search(loop.use_case, loop.lake, loop.registry, frozen, jobs=1),
+        lambda: retraining.evaluate(loop.use_case, loop.lake, loop.registry, run),
+        lambda: retraining.compare(loop.use_case, loop.lake, loop.registry, version),
+    ):
+        with pytest.raises(TrainingError, match="was changed after it was taken: take a new one"):
+            step()
+
+
+@pytest.mark.usefixtures("_champion_untouched")
+def test_a_search_space_that_an_estimator_refuses_is_a_mistake_of_the_use_case(loop: Loop) -> None:
+    loop.store(2, ROWS[200:])
+    with pytest.raises(ConfigurationError, match="n_estimators"):
+        loop.retrain(searching(loop.use_case, n_estimators=-5))
+
+
+def test_two_trainings_at_once_promote_one_model(loop: Loop, tmp_path: Path) -> None:
+    """As when somebody types `mlops train` while the DAG runs."""
+    loop.store(2, ROWS[200:])
+    loop.warehouse.close()
+    (tmp_path / "use_cases").mkdir()
+    document = loop.use_case.model_dump(mode="json", exclude_defaults=True)
+    (tmp_path / "use_cases" / "penguins.yaml").write_text(yaml.safe_dump(document))
+    environment = os.environ | {
+        "PYTHONPATH": str(ROOT),
+        "USE_CASES_DIR": str(tmp_path / "use_cases"),
+        "WAREHOUSE_URL": f"sqlite:///{tmp_path / 'warehouse.db'}",
+        "LAKE_URL": f"file://{tmp_path / 'lake'}",
+        "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path / 'mlflow.db'}",
+        "SEARCH_JOBS": "1",
+    }
+    command = [sys.executable, "-m", "pipeline", "train", "penguins", "--force", "--no-verify"]
+    runs = [
+        subprocess.Popen(
+            command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    ended = [(*run.communicate(timeout=120), run.returncode) for run in runs]
+    assert [code for *_, code in ended] == [0, 0], "\n".join(error for _, error, _ in ended)
+    history = loop.warehouse.promotion_history("penguins")
+    assert sorted(item.action for item in history) == ["promote", "promote", "reject"]
+    promoted = next(item for item in history if item.action == "promote")
+    assert (promoted.from_version, promoted.to_version) == (1, loop.champion())
+    assert [v.version for v in loop.registry.versions("penguins") if v.stage == "Production"] == [loop.champion()]
