@@ -40,7 +40,10 @@ demo: sync ## Run it headless until the first real prediction, then stop
 mlops: .venv/.synced ## The mlops command against `make local`: make mlops ARGS='status covertype'
 	@$(PYTHON) -m local_stack mlops $(ARGS)
 
+notebook: uv ## JupyterLab on what `make local` collects; its libraries are installed at the first time
+	@$(UV) run --frozen --group notebook python -m local_stack notebook
+
 clean: ## Remove what `make local` and `make demo` wrote
 	rm -rf .local
 
-.PHONY: help sync uv local demo mlops clean
+.PHONY: help sync uv local demo mlops notebook clean

@@ -25,6 +25,7 @@ SECRETS = (
     "AIRFLOW_JWT_SECRET",
     "AIRFLOW_SECRET_KEY",
     "API_KEY",
+    "JUPYTER_TOKEN",
 )
 VOLUMES = Path("/volumes")
 

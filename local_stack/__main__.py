@@ -1,4 +1,4 @@
-"""``python -m local_stack up | demo | mlops``: the verbs behind ``make local``, ``make demo`` and ``make mlops``."""
+"""``python -m local_stack up | demo | mlops | notebook``: the verbs behind those of make."""
 
 import argparse
 import os
@@ -23,8 +23,9 @@ from pipeline.errors import ConfigurationError, PipelineError
 def main(arguments: Sequence[str] | None = None) -> int:
     """Start the stack; 0 when it did what was asked, 1 when a service failed, 2 when it could not start."""
     options = _parser().parse_args(arguments)
-    if options.verb == "mlops":
-        return run_mlops(options.folder or REPOSITORY / ".local", options.arguments)
+    beside = {"mlops": ["pipeline"], "notebook": ["jupyter", "lab", str(REPOSITORY / "notebooks")]}
+    if options.verb in beside:
+        return run_beside(options.folder or REPOSITORY / ".local", [*beside[options.verb], *options.arguments])
     # Before the services run there is no supervisor yet: let SIGTERM clean up as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     demo = options.verb == "demo"
@@ -53,8 +54,8 @@ def configure(folder: Path, *, free_ports: bool, stack_id: str | None = None) ->
     return Configuration(folder=folder, ports=ports, settings=settings, stack_id=stack_id or secrets.token_hex(8))
 
 
-def run_mlops(folder: Path, arguments: list[str]) -> int:
-    """Run the ``mlops`` command against the stack of a folder, with the settings its services have."""
+def run_beside(folder: Path, module: list[str]) -> int:
+    """Run a Python module, with its arguments, against the stack of a folder, with the settings its services have."""
     try:
         if not (folder / "services.json").is_file():
             raise ConfigurationError(f"nothing has run in {folder} yet: start `make local` first")
@@ -64,8 +65,10 @@ def run_mlops(folder: Path, arguments: list[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     configuration = Configuration(folder=folder.resolve(), ports=ports, settings=settings, stack_id="")
-    command = [sys.executable, "-m", "pipeline", *arguments]
-    return subprocess.run(command, env=configuration.environment(), check=False).returncode
+    try:
+        return subprocess.run([sys.executable, "-m", *module], env=configuration.environment(), check=False).returncode
+    except KeyboardInterrupt:  # Ctrl-C has reached the module too, which says goodbye
+        return 0
 
 
 def run(configuration: Configuration, guide_options: list[str]) -> int:
@@ -119,6 +122,9 @@ def _parser() -> argparse.ArgumentParser:
     mlops = verbs.add_parser("mlops", help="run the mlops command against the stack that `up` started")
     mlops.add_argument("--folder", type=Path, help="where that stack writes (.local)")
     mlops.add_argument("arguments", nargs=argparse.REMAINDER, help="arguments of mlops, for example: status covertype")
+    notebook = verbs.add_parser("notebook", help="open JupyterLab on the stack that `up` started")
+    notebook.add_argument("--folder", type=Path, help="where that stack writes (.local)")
+    notebook.set_defaults(arguments=[])
     for verb in (up, demo):
         verb.add_argument("--stack-id", help="mark of every process of this stack (default: drawn)")
         verb.add_argument("--folder", type=Path, help="where everything is written (up: .local, demo: a new one)")

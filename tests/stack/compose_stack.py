@@ -29,6 +29,7 @@ PORTS = (
     "UI_PORT",
     "EXTERNAL_DATA_API_PORT",
     "PROMETHEUS_PORT",
+    "JUPYTER_PORT",
 )
 JOBS = ("preflight", "mlflow-init", "airflow-init", "pipeline-init")
 # Machines that test are slow and busy; a healthy stack needs a fraction of it.

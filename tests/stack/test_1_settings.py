@@ -22,6 +22,7 @@ SECRETS = (
     "AIRFLOW_JWT_SECRET",
     "AIRFLOW_SECRET_KEY",
     "API_KEY",
+    "JUPYTER_TOKEN",
 )
 
 
