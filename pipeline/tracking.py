@@ -100,7 +100,12 @@ def log_dataset(client: MlflowClient, run_id: str, snapshot: Snapshot) -> None:
             profile=f'{{"num_rows": {rows}}}',
         )
         inputs.append(DatasetInput(dataset, [InputTag("mlflow.data.context", context)]))
-    client.log_inputs(run_id, datasets=inputs)
+    try:
+        client.log_inputs(run_id, datasets=inputs)
+    except MlflowException:
+        # Of two trainings on one snapshot that meet here, MLflow lets one write the dataset and refuses the other,
+        # which finds it written when it asks again.
+        client.log_inputs(run_id, datasets=inputs)
 
 
 def log_values(

@@ -2,12 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import numpy as np
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
 from pipeline.bundle import bundle_digest, load_bundle
 from pipeline.dataset import Snapshot, load_snapshot, take_snapshot
@@ -16,7 +18,7 @@ from pipeline.export import ServedModel
 from pipeline.judgement import JudgedRun, evaluate_run
 from pipeline.lake import FileLake
 from pipeline.mlflow_client import open_client
-from pipeline.tracking import load_model
+from pipeline.tracking import load_model, log_dataset
 from pipeline.training import TrainedRun, run_search
 from pipeline.use_case import UseCase
 from tests.synthetic_rows import InMemoryWarehouse, house_rows, penguin_rows, with_search
@@ -80,6 +82,28 @@ def test_run_says_what_it_was_trained_on_and_how_well(trained: Trained, client: 
     assert run.data.metrics[metric] == pytest.approx(trained.judged.evaluation.metrics[metric])
     assert {f"{metric}_low", f"{metric}_high", f"baseline_{metric}", f"cv_{metric}"} <= run.data.metrics.keys()
     assert run.data.metrics["parity_label_flips"] == 0
+
+
+def test_a_dataset_that_another_training_wrote_at_the_same_moment_is_found(
+    trained: Trained, client: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = client.get_experiment_by_name(trained.use_case.name)
+    assert experiment is not None
+    run_id = client.create_run(experiment.experiment_id).info.run_id
+    log_inputs = client.log_inputs
+    refused: list[Any] = []
+
+    def race(*arguments: Any, **keywords: Any) -> None:
+        if not refused:
+            refused.append(arguments)
+            raise MlflowException("UNIQUE constraint failed: datasets.name")
+        log_inputs(*arguments, **keywords)
+
+    monkeypatch.setattr(client, "log_inputs", race)
+    log_dataset(client, run_id, trained.snapshot)
+    inputs = client.get_run(run_id).inputs
+    assert inputs is not None
+    assert len(inputs.dataset_inputs) == 2
 
 
 def test_every_candidate_is_a_nested_run(trained: Trained, client: MlflowClient) -> None:
