@@ -1,7 +1,7 @@
 """True outcomes of predictions, as clients learn them."""
 
 import time
-from collections.abc import Callable
+from threading import Semaphore
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request
@@ -27,6 +27,8 @@ FLUSH_SECONDS = 2.0
 # Then another worker or replica may hold it: they write several times a second.
 OTHER_WORKERS_SECONDS = 0.6
 RETRY_AFTER_SECONDS = 3
+# Requests that may wait like that at a time; with more, unknown ids would take the threads from known ones.
+MOST_WAITING = 2
 
 _ONE = {
     "type": "object",
@@ -85,6 +87,7 @@ def feedback_routes(
     router = APIRouter()
     bodies = BodyReader(max_body_bytes)
     most = min(max_records, MOST_OUTCOMES)
+    waiting = Semaphore(MOST_WAITING)
 
     @router.post(
         "/models/{name}/feedback",
@@ -113,7 +116,7 @@ def feedback_routes(
             field = outcome_field(use_case, state.predictor.bundle if state and state.predictor else None)
             found = read_feedback(body, field, most)
             warehouse = records.warehouse()
-            _check_logged(name, found, warehouse, log)
+            _check_logged(name, found, warehouse, log, waiting)
             replaced = warehouse.store_feedback(name, found)
             unique = len({(item.request_id, item.record_index) for item in found})
             return FeedbackReply(stored=unique, replaced=replaced)
@@ -124,18 +127,20 @@ def feedback_routes(
     return router
 
 
-def _check_logged(name: str, found: "list[Feedback]", warehouse: "Warehouse", log: PredictionLog) -> None:
+def _check_logged(
+    name: str, found: "list[Feedback]", warehouse: "Warehouse", log: PredictionLog, waiting: Semaphore
+) -> None:
     """Raise Refusal unless every record is in the log, once those that are on their way have arrived."""
     keys = {(item.request_id, item.record_index) for item in found}
     request_ids = {item.request_id for item in found}
-    waits: list[Callable[[], object]] = [
-        lambda: log.flush(FLUSH_SECONDS),
-        lambda: time.sleep(OTHER_WORKERS_SECONDS),
-    ]
     logged = warehouse.logged_records(name, request_ids)
-    for wait in waits:
-        if keys <= logged:
-            break
-        wait()
-        logged = warehouse.logged_records(name, request_ids)
+    if not keys <= logged and waiting.acquire(blocking=False):
+        try:
+            for wait in (lambda: log.flush(FLUSH_SECONDS), lambda: time.sleep(OTHER_WORKERS_SECONDS)):
+                wait()
+                logged = warehouse.logged_records(name, request_ids)
+                if keys <= logged:
+                    break
+        finally:
+            waiting.release()
     check_known(found, logged, RETRY_AFTER_SECONDS)

@@ -1,6 +1,7 @@
 """What happened to a model, and all that is known of one of its versions."""
 
 from collections import OrderedDict
+from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,14 +26,19 @@ HISTORY_SECONDS = 3.0
 VERSION_SECONDS = 5.0
 # Documents kept: of a version they never change once it was compared, and a model card may hold 100 kB.
 KEPT_DOCUMENTS = 64
+# What a reply waits for MLflow before it goes without; what has begun goes on, for the next one who asks.
+DOCUMENT_SECONDS = 5.0
+MOST_RUNNING = 8
 
 
 class DocumentCache:
-    """What training runs wrote, asked for once each."""
+    """What training runs wrote, asked for once each, and not waited for when the registry hangs."""
 
     def __init__(self, records: Records) -> None:
         self._records = records
         self._kept: OrderedDict[str, VersionDocuments] = OrderedDict()
+        self._running: dict[str, Future[VersionDocuments]] = {}
+        self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="documents")
         self._lock = Lock()
 
     def read(self, run_id: str) -> "VersionDocuments":
@@ -41,25 +47,46 @@ class DocumentCache:
             if run_id in self._kept:
                 self._kept.move_to_end(run_id)
                 return self._kept[run_id]
-        found = self._records.documents(run_id)
-        # The comparison with the champion comes last: before it, more may come.
-        if found.evaluation is not None and found.decision is not None:
+            running = self._running.get(run_id)
+            if running is None:
+                if len(self._running) >= MOST_RUNNING:
+                    raise RegistryError("MLflow does not answer; others wait for it already")
+                running = self._running[run_id] = self._threads.submit(self._fetch, run_id)
+        try:
+            return running.result(timeout=DOCUMENT_SECONDS)
+        except TimeoutError:
+            raise RegistryError(f"MLflow takes longer than {DOCUMENT_SECONDS:g} s; ask again in a while") from None
+
+    def close(self) -> None:
+        """Give up what has not begun."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _fetch(self, run_id: str) -> "VersionDocuments":
+        try:
+            found = self._records.documents(run_id)
+            # The comparison with the champion comes last: before it, more may come.
+            if found.evaluation is not None and found.decision is not None:
+                with self._lock:
+                    self._kept[run_id] = found
+                    while len(self._kept) > KEPT_DOCUMENTS:
+                        self._kept.popitem(last=False)
+            return found
+        finally:
             with self._lock:
-                self._kept[run_id] = found
-                while len(self._kept) > KEPT_DOCUMENTS:
-                    self._kept.popitem(last=False)
-        return found
+                del self._running[run_id]
 
 
-def history_routes(store: ModelStore, records: Records, warehouse: Lookups, registry: Lookups) -> APIRouter:
+def history_routes(
+    store: ModelStore, records: Records, documents: DocumentCache, warehouse: Lookups, registry: Lookups
+) -> APIRouter:
     """Routes of a model's history and versions.
 
     Parameters
     ----------
+    documents : of the versions.
     warehouse, registry : the threads in which either is read.
     """
     router = APIRouter(tags=["history"])
-    documents = DocumentCache(records)
 
     @router.get(
         "/models/{name}/history",

@@ -5,7 +5,7 @@ from fastapi import APIRouter
 from inference_api.collaborators import Records
 from inference_api.data_routes import data_routes
 from inference_api.feedback_routes import feedback_routes
-from inference_api.history_routes import history_routes
+from inference_api.history_routes import DocumentCache, history_routes
 from inference_api.lookups import Lookups
 from inference_api.metrics import ServiceMetrics
 from inference_api.model_store import ModelStore
@@ -33,17 +33,18 @@ class Operations:
     ) -> None:
         # Apart from each other: what people look at must not keep outcomes from being stored, nor a registry that
         # hangs keep the warehouse from being read.
-        feedback, warehouse, registry = Lookups("feedback", threads=2), Lookups("warehouse"), Lookups("registry", 2)
-        self._lookups = (feedback, warehouse, registry)
+        feedback, warehouse, registry = Lookups("feedback"), Lookups("warehouse"), Lookups("registry", 2)
+        documents = DocumentCache(records)
+        self._closing = (feedback, warehouse, registry, documents)
         limits = {"max_records": settings.max_records, "max_body_bytes": settings.max_body_bytes}
         self.routers: list[APIRouter] = [
             feedback_routes(store, log, records, feedback, **limits),
-            history_routes(store, records, warehouse, registry),
+            history_routes(store, records, documents, warehouse, registry),
             monitoring_routes(store, metrics, records, warehouse),
             data_routes(records, warehouse, settings.collect_interval_seconds),
         ]
 
     def close(self) -> None:
         """Give up what has not begun."""
-        for lookups in self._lookups:
-            lookups.close()
+        for part in self._closing:
+            part.close()

@@ -45,7 +45,7 @@ def predict(service: Service, name: str, request_id: str, records: int = 1) -> d
 
 
 def judged(warehouse: Warehouse, name: str) -> list[tuple[int, Any, Any]]:
-    return [tuple(item) for item in warehouse.judged_predictions(name, 100)]
+    return [(item.version, item.prediction, item.outcome) for item in warehouse.judged_predictions(name, 100)]
 
 
 def test_outcome_is_joined_to_the_prediction_a_moment_after_it(
@@ -180,6 +180,16 @@ def test_prediction_that_arrives_late_from_another_worker_is_found(
     reply = recording.client.post("/models/covertype/feedback", json={"request_id": "elsewhere", "outcome": 1})
     assert arrived.is_set()
     assert reply.json() == {"stored": 1, "replaced": 0}
+
+
+def test_unknown_requests_do_not_wait_beside_many_others(
+    make_service: MakeService, warehouse: tuple[Warehouse, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feedback_routes, "MOST_WAITING", 0)
+    monkeypatch.setattr(feedback_routes, "OTHER_WORKERS_SECONDS", 600)
+    service = make_service(**warehouse[1])
+    reply = service.client.post("/models/covertype/feedback", json={"request_id": "unheard-of", "outcome": 1})
+    assert reply.status_code == 404
 
 
 def test_openapi_describes_both_bodies(service: Service) -> None:

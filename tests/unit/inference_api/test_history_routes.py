@@ -1,5 +1,6 @@
 """What happened to a model, and one version in full, with MLflow up or down."""
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,9 +27,14 @@ class Documents:
     known: dict[str, VersionDocuments] = field(default_factory=dict)
     asked: int = 0
     down: bool = False
+    release: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.release.set()
 
     def __call__(self, run_id: str) -> VersionDocuments:
         self.asked += 1
+        self.release.wait(30)
         if self.down:
             raise RegistryError("MLflow at http://user:secret@mlflow:5000 does not answer")
         return self.known.get(run_id, VersionDocuments())
@@ -167,6 +173,22 @@ def test_documents_of_a_compared_version_are_asked_for_once(
     documents.down = True
     assert ask()["problem"] is None
     assert documents.asked == 2
+
+
+def test_registry_that_hangs_is_not_waited_for(
+    shown: Service, documents: Documents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inference_api.history_routes.DOCUMENT_SECONDS", 0.01)
+    monkeypatch.setattr("inference_api.history_routes.VERSION_SECONDS", -1)
+    run_id = shown.registry.known["covertype"][0].run_id
+    documents.known[run_id] = VersionDocuments(evaluation=EVALUATION, decision=DECISION)
+    documents.release.clear()
+    assert "takes longer" in shown.client.get("/models/covertype/versions/1").json()["problem"]
+    documents.release.set()
+    monkeypatch.setattr("inference_api.history_routes.DOCUMENT_SECONDS", 30)
+    assert shown.client.get("/models/covertype/versions/1").json()["problem"] is None
+    # The second one got what the first one had begun.
+    assert documents.asked == 1
 
 
 def test_unknown_version_names_those_there_are(shown: Service) -> None:
