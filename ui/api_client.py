@@ -59,16 +59,23 @@ class ApiProblem(Exception):
     detail : the API's own words, if any.
     status : HTTP status, 0 without an answer.
     field_errors : (name of the field or "", message) of a 422 answer.
+    cell_errors : those of them that are about one value of a column: (row, name of the column, message).
     """
 
     def __init__(
-        self, kind: ProblemKind, detail: str = "", status: int = 0, field_errors: tuple[tuple[str, str], ...] = ()
+        self,
+        kind: ProblemKind,
+        detail: str = "",
+        status: int = 0,
+        field_errors: tuple[tuple[str, str], ...] = (),
+        cell_errors: tuple[tuple[int, str, str], ...] = (),
     ) -> None:
         super().__init__(f"{kind}: {detail}" if detail else kind)
         self.kind = kind
         self.detail = detail
         self.status = status
         self.field_errors = field_errors
+        self.cell_errors = cell_errors
 
 
 AnswerType = TypeVar("AnswerType", bound=Answer)
@@ -175,8 +182,14 @@ def _problem(response: requests.Response) -> ApiProblem:
         known = response.status_code >= 500 or kind == "busy"
         return ApiProblem("failed" if known else "unreadable", status=response.status_code)
     if isinstance(detail, list):
-        errors = tuple(_field_error(item) for item in detail if isinstance(item, dict))
-        return ApiProblem(kind, status=response.status_code, field_errors=errors)
+        items = [item for item in detail if isinstance(item, dict)]
+        errors = tuple(_field_error(item) for item in items)
+        cells = tuple(
+            (item["loc"][-1], *error)
+            for item, error in zip(items, errors, strict=True)
+            if item.get("loc") and isinstance(item["loc"][-1], int)
+        )
+        return ApiProblem(kind, status=response.status_code, field_errors=errors, cell_errors=cells)
     if detail == "Not Found":
         # The framework's own words for a path it does not have: not the API this UI was made for.
         return ApiProblem("unreadable", status=response.status_code)
@@ -186,5 +199,5 @@ def _problem(response: requests.Response) -> ApiProblem:
 def _field_error(item: dict[str, Any]) -> tuple[str, str]:
     """Field and message of one entry of a 422 answer; its ``loc`` is ["body", …, field]."""
     loc = item.get("loc") or []
-    names = [part for part in loc if isinstance(part, str) and part not in ("body", "records")]
+    names = [part for part in loc if isinstance(part, str) and part not in ("body", "records", "columns")]
     return (names[-1] if names else "", str(item.get("msg", "")))

@@ -30,6 +30,7 @@ def main() -> None:
     page = st.navigation(
         [
             st.Page("pages/predict.py", title=t("nav.predict"), icon=":material/online_prediction:", default=True),
+            st.Page("pages/batch.py", title=t("nav.batch"), icon=":material/table_view:"),
             st.Page("pages/models.py", title=t("nav.models"), icon=":material/deployed_code:"),
             st.Page("pages/data.py", title=t("nav.data"), icon=":material/database:"),
             st.Page("pages/monitoring.py", title=t("nav.monitoring"), icon=":material/monitoring:"),

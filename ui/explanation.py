@@ -97,7 +97,9 @@ def _chart(bars: Sequence[Push], unit: str, t: Translator, *, of_class: bool) ->
     high = max(0.0, frame["amount"].max()) + 0.3 * largest
     scale = alt.Scale(domain=[low, high], nice=False)
     # The feature, and its value below it.
-    names = alt.Axis(labelExpr="split(datum.label, '\\n')", labelLimit=180, ticks=False, domain=False)
+    names = alt.Axis(
+        labelExpr="split(datum.label, '\\n')", labelLimit=180, labelOverlap=False, ticks=False, domain=False
+    )
     base = alt.Chart(frame).encode(
         x=alt.X("amount:Q", title=unit or None, scale=scale, axis=alt.Axis(tickCount=4)),
         y=alt.Y("name:N", sort=None, title=None, axis=names),
@@ -107,14 +109,14 @@ def _chart(bars: Sequence[Push], unit: str, t: Translator, *, of_class: bool) ->
         color=alt.Color(
             "effect:N",
             scale=alt.Scale(domain=[raises, lowers], range=[RAISES, LOWERS]),
-            legend=alt.Legend(orient="top", title=None),
+            legend=alt.Legend(orient="top", direction="vertical", title=None),
         )
     )
     ends = []
     for sign, align, dx in ((">=", "left", 4), ("<", "right", -4)):
         side = base.transform_filter(f"datum.amount {sign} 0")
         ends.append(side.mark_text(align=align, dx=dx, color=NEUTRAL).encode(text="shown:N"))
-    return alt.layer(bar, *ends).properties(height=36 * len(bars) + 60)
+    return alt.layer(bar, *ends).properties(height=40 * len(bars) + 80)
 
 
 def _signed(amount: float, *, of_class: bool) -> str:

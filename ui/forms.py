@@ -9,7 +9,7 @@ from typing import Any, Literal
 from ui.i18n import Translator
 from ui.schema import EPOCH, FormField, date_from_days, widget_value
 
-ProblemCode = Literal["required", "negative", "range", "whole", "number", "category", "long", "api"]
+ProblemCode = Literal["required", "negative", "range", "whole", "number", "category", "long", "date", "api"]
 
 # Longer lists of categories are on the screen already, in the select box.
 MOST_CATEGORIES_NAMED = 8
@@ -27,7 +27,7 @@ class FieldProblem:
 
 def validate(fields: Sequence[FormField], values: Mapping[str, Any]) -> list[FieldProblem]:
     """Check every field, so that all mistakes are reported at once, in the order of the form."""
-    checked = (_check(form_field, _cleaned(values.get(form_field.name))) for form_field in fields)
+    checked = (check(form_field, _cleaned(values.get(form_field.name))) for form_field in fields)
     return [problem for problem in checked if problem is not None]
 
 
@@ -118,7 +118,8 @@ def plain_number(value: float) -> str:
     return str(int(value)) if float(value).is_integer() else f"{value:.10f}".rstrip("0").rstrip(".")
 
 
-def _check(form_field: FormField, value: Any) -> FieldProblem | None:
+def check(form_field: FormField, value: Any) -> FieldProblem | None:
+    """What is wrong with one value, in the type that the field's input gives; None when nothing is."""
     if value is None:
         return FieldProblem(form_field, "required") if form_field.required else None
     if form_field.is_numeric:

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 
+from ui.texts.batch import BATCH
 from ui.texts.common import COMMON
 from ui.texts.data import DATA
 from ui.texts.models import MODELS
 from ui.texts.monitoring import MONITORING
 from ui.texts.predict import PREDICT
 
-TEXTS: Mapping[str, tuple[str, str]] = {**COMMON, **PREDICT, **MODELS, **DATA, **MONITORING}
+TEXTS: Mapping[str, tuple[str, str]] = {**COMMON, **PREDICT, **BATCH, **MODELS, **DATA, **MONITORING}

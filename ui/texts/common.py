@@ -6,6 +6,7 @@ COMMON: Mapping[str, tuple[str, str]] = {
     # Around every page
     "app.api": ("Inference API", "API de inferencia"),
     "nav.predict": ("Predict", "Predecir"),
+    "nav.batch": ("Batch", "Por lotes"),
     "nav.models": ("Models", "Modelos"),
     "nav.data": ("Data", "Datos"),
     "nav.monitoring": ("Monitoring", "Monitoreo"),

@@ -129,6 +129,10 @@ PREDICT: Mapping[str, tuple[str, str]] = {
         "{label}: {value} is not on the list. Allowed: {allowed}.",
         "{label}: {value} no está en la lista. Se admite {allowed}.",
     ),
+    "invalid.date": (
+        "{label}: {value} is not a date written YYYY-MM-DD. Allowed: {allowed}.",
+        "{label}: {value} no es una fecha escrita AAAA-MM-DD. Se admite {allowed}.",
+    ),
     "invalid.long": (
         "{label}: {value} is too long. Allowed: {allowed}.",
         "{label}: {value} es demasiado largo. Se admite {allowed}.",
