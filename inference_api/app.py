@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from inference_api.collaborators import Records, open_prediction_writer, open_records, open_registry, roll_back_with
 from inference_api.errors import Refusal, refusal_response, unexpected_response
 from inference_api.health_routes import health_routes
+from inference_api.invocations import invocation_routes
 from inference_api.metrics import ServiceMetrics
 from inference_api.middleware import RequestContext
 from inference_api.model_cache import ModelCache
@@ -94,7 +95,11 @@ def create_app(
     telemetry: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
     app = FastAPI(title="Inference API", version="1", lifespan=lifespan, telemetry=telemetry)
     # First, as every request is compared with the routes in turn.
-    app.router.routes[:0] = [*service.routes(), *v2_routes(service, store, selector, app.version)]
+    app.router.routes[:0] = [
+        *service.routes(),
+        *v2_routes(service, store, selector, app.version),
+        *invocation_routes(service, store, settings.default_use_case),
+    ]
     api_key = settings.api_key.get_secret_value()
     app.include_router(model_routes(store, selector, api_key, roll_back or roll_back_with(settings)))
     for router in operations.routers:
