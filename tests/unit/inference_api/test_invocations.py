@@ -133,4 +133,5 @@ def test_ping_and_version(make_service: MakeService, service: Service, tmp_path:
     for url in ("/ping", "/health"):
         assert (service.client.get(url).status_code, service.client.get(url).content) == (200, b"\n")
     assert service.client.get("/version").text.count(".") == 2
-    assert make_service(registry=MemoryRegistry(), model_cache_dir=tmp_path / "none").client.get("/ping").status_code == 404
+    empty = make_service(registry=MemoryRegistry(), model_cache_dir=tmp_path / "none")
+    assert empty.client.get("/ping").status_code == 404
