@@ -1,12 +1,14 @@
 """How a model is doing: traffic, answers, drift and live performance, from the newest rows of the warehouse."""
 
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from inference_api.model_state import ModelState
-from inference_api.operations_replies import Drift, Mix, MixBucket, TrafficBucket, ValueBucket, Values
+from inference_api.operations_replies import Drift, Mix, MixBucket, ValueBucket, Values
+from inference_api.traffic_history import ANSWERS_PER_BUCKET, BucketTraffic
 from pipeline.collected_drift import LAST_LEDGER_TAG
 from pipeline.drift import DriftReport, measure_drift, prediction_column, target_column
 from pipeline.live_performance import MOST_OUTCOMES, LivePerformance, live_metric, measure_versions
@@ -16,55 +18,21 @@ if TYPE_CHECKING:
     from pipeline.bundle import Bundle
     from pipeline.warehouse import Warehouse
 
-# At most so many buckets of time, each of one of these lengths.
-MOST_BUCKETS = 48
-BUCKET_MINUTES = (1, 2, 5, 10, 15, 30, 60, 120, 180, 240, 480)
-# Newest answers of a bucket that are looked at: a share of 300 is known to about 6 percentage points.
-ANSWERS_PER_BUCKET = 300
 # Newest rows whose drift is measured.
 DRIFT_ROWS = 5_000
 # Of a model whose use case says nothing about it.
 DRIFT_LIMIT = 0.25
+QUANTILES = (0.1, 0.5, 0.9)
 
 
-class Buckets:
-    """Equal spans of time that end now and begin on the minute.
-
-    Parameters
-    ----------
-    hours : that they cover at least.
-    """
-
-    def __init__(self, hours: int, now: datetime) -> None:
-        self.minutes = next(minutes for minutes in BUCKET_MINUTES if minutes * MOST_BUCKETS >= hours * 60)
-        self.span = timedelta(minutes=self.minutes)
-        count = -(-hours * 60 // self.minutes)
-        midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        # Counted from midnight, so that a bucket is the same one whenever it is asked for.
-        current = midnight + (now - midnight) // self.span * self.span
-        self.starts = [current - self.span * before for before in range(count - 1, -1, -1)]
-
-
-def read_traffic(warehouse: "Warehouse", name: str, buckets: Buckets) -> list[TrafficBucket]:
-    """Logged predictions of each bucket, also of the empty ones."""
-    counts = warehouse.prediction_counts(name, buckets.starts[0], buckets.span)
-    return [TrafficBucket(at=start, predictions=counts.get(start, 0)) for start in buckets.starts]
-
-
-def read_answers(
-    warehouse: "Warehouse", state: ModelState, traffic: list[TrafficBucket], buckets: Buckets
-) -> tuple[Mix | None, Values | None]:
+def read_answers(state: ModelState, traffic: Mapping[datetime, BucketTraffic]) -> tuple[Mix | None, Values | None]:
     """What was answered over time: the mix of classes, or quantiles of the values; neither without a loaded model."""
     if state.predictor is None:
         return None, None
     bundle = state.predictor.bundle
-    busy = [bucket.at for bucket in traffic if bucket.predictions]
-    answers = warehouse.newest_answers(state.name, busy, buckets.span, ANSWERS_PER_BUCKET)
-    answers = {start: found for start, found in answers.items() if found}
+    answers = {start: found.answers for start, found in traffic.items() if found.answers}
     if bundle.task == "regression":
-        quantiles = {
-            start: np.quantile([float(value) for value in found], [0.1, 0.5, 0.9]) for start, found in answers.items()
-        }
+        quantiles = {start: np.quantile(np.array(found, dtype=float), QUANTILES) for start, found in answers.items()}
         series = [ValueBucket(at=start, p10=p10, median=p50, p90=p90) for start, (p10, p50, p90) in quantiles.items()]
         return None, Values(series=series, sampled_per_bucket=ANSWERS_PER_BUCKET)
     mixes = [MixBucket(at=start, shares=_shares(bundle.classes, found)) for start, found in answers.items()]

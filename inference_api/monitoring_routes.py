@@ -14,8 +14,9 @@ from inference_api.lookups import Lookups, log_failure
 from inference_api.metrics import ServiceMetrics
 from inference_api.model_state import ModelState
 from inference_api.model_store import ModelStore
-from inference_api.monitoring import Buckets, read_answers, read_drift, read_live, read_traffic
-from inference_api.operations_replies import Drift, MonitoringReply
+from inference_api.monitoring import read_answers, read_drift, read_live
+from inference_api.operations_replies import Drift, MonitoringReply, TrafficBucket
+from inference_api.traffic_history import Buckets, TrafficHistory
 from pipeline.errors import PipelineError
 from pipeline.use_case import UseCase
 
@@ -26,6 +27,7 @@ MOST_HOURS = 14 * 24
 def monitoring_routes(store: ModelStore, metrics: ServiceMetrics, records: Records, lookups: Lookups) -> APIRouter:
     """The route of a model's monitoring."""
     router = APIRouter(tags=["monitoring"])
+    history = TrafficHistory()
 
     @router.get(
         "/models/{name}/monitoring",
@@ -41,7 +43,7 @@ def monitoring_routes(store: ModelStore, metrics: ServiceMetrics, records: Recor
 
         def look_up() -> MonitoringReply:
             state, use_case = known_model(store, records, name)
-            return _monitoring(name, state or ModelState(name), use_case, hours, metrics, records)
+            return _monitoring(name, state or ModelState(name), use_case, hours, metrics, history, records)
 
         return await lookups.reply(("monitoring", name, hours), look_up, MONITORING_SECONDS)
 
@@ -49,7 +51,13 @@ def monitoring_routes(store: ModelStore, metrics: ServiceMetrics, records: Recor
 
 
 def _monitoring(
-    name: str, state: ModelState, use_case: UseCase | None, hours: int, metrics: ServiceMetrics, records: Records
+    name: str,
+    state: ModelState,
+    use_case: UseCase | None,
+    hours: int,
+    metrics: ServiceMetrics,
+    history: TrafficHistory,
+    records: Records,
 ) -> MonitoringReply:
     now = datetime.now(UTC)
     buckets = Buckets(hours, now)
@@ -69,14 +77,16 @@ def _monitoring(
     )
     try:
         warehouse = records.warehouse()
-        reply.traffic = read_traffic(warehouse, name, buckets)
-        reply.mix, reply.values = read_answers(warehouse, state, reply.traffic, buckets)
+        traffic = history.read(warehouse, name, buckets)
     except PipelineError as error:
         log_failure(error)
         reply.problem = "the warehouse is unreachable or cannot be read; the log of this service says why"
         return reply
-    # Each of these may fail alone: rows of a use case that was changed, feedback that was written by hand.
+    reply.traffic = [TrafficBucket(at=start, predictions=found.predictions) for start, found in traffic.items()]
+    # Each of these may fail alone: rows of a use case that was changed, predictions that were written by hand.
     problems: list[str] = []
+    none = (None, None)
+    reply.mix, reply.values = _or(none, "what was answered", problems, lambda: read_answers(state, traffic))
     since = buckets.starts[0]
     reply.drift = _or(reply.drift, "drift", problems, lambda: read_drift(warehouse, state, use_case, since))
     reply.live = _or(None, "live performance", problems, lambda: read_live(warehouse, state, use_case, name))

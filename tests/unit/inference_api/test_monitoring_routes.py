@@ -10,7 +10,7 @@ import pytest
 
 from inference_api.latency import prediction_latency, quantile
 from inference_api.metrics import ServiceMetrics
-from inference_api.monitoring import ANSWERS_PER_BUCKET, MOST_BUCKETS, Buckets
+from inference_api.traffic_history import ANSWERS_PER_BUCKET, MOST_BUCKETS, Buckets, TrafficHistory
 from pipeline.collection import collect
 from pipeline.lake import open_lake
 from pipeline.settings import PipelineSettings
@@ -196,6 +196,35 @@ def test_buckets_cover_the_hours_and_end_now(hours: int) -> None:
     assert buckets.starts[-1] <= now < buckets.starts[-1] + buckets.span
     assert now - buckets.starts[0] >= timedelta(hours=hours) - buckets.span
     assert {after - before for before, after in zip(buckets.starts, buckets.starts[1:], strict=False)} == {buckets.span}
+
+
+def test_buckets_that_are_over_are_counted_once(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = datetime(2026, 11, 20, 17, 43, 12, tzinfo=UTC)
+    log_predictions(warehouse, "covertype", [1, 2], at=now - timedelta(hours=3))
+    log_predictions(warehouse, "covertype", [3], at=now)
+    history, asked, read = TrafficHistory(), [], Warehouse.prediction_counts
+
+    def counted(self: Warehouse, name: str, start: datetime, bucket: timedelta) -> dict[datetime, int]:
+        asked.append(start)
+        return read(self, name, start, bucket)
+
+    monkeypatch.setattr(Warehouse, "prediction_counts", counted)
+    buckets = Buckets(24, now)
+    first = history.read(warehouse, "covertype", buckets)
+    log_predictions(warehouse, "covertype", [4], at=now)
+    second = history.read(warehouse, "covertype", buckets)
+
+    assert asked == [buckets.starts[0], buckets.starts[-1]]
+    assert [found.predictions for found in first.values() if found.predictions] == [2, 1]
+    assert [found.predictions for found in second.values() if found.predictions] == [2, 2]
+    assert sorted(second[buckets.starts[-7]].answers) == [1, 2]
+    assert list(second) == buckets.starts
+    # What was written later than usual is seen some minutes later.
+    monkeypatch.setattr("inference_api.traffic_history.KEPT_SECONDS", -1)
+    history = TrafficHistory()
+    history.read(warehouse, "covertype", buckets)
+    log_predictions(warehouse, "covertype", [4], at=now - timedelta(hours=3))
+    assert history.read(warehouse, "covertype", buckets)[buckets.starts[-7]].predictions == 3
 
 
 def test_latency_is_that_of_predictions_over_all_their_routes() -> None:
