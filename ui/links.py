@@ -52,6 +52,13 @@ def links(settings: UiSettings, page: str, name: str, t: Translator) -> list[Lin
     return found
 
 
+def version_link(settings: UiSettings, name: str, version: int) -> str | None:
+    """Address of a version's page in MLflow, where the settings say how people reach it."""
+    if not settings.mlflow_public_url:
+        return None
+    return f"{settings.mlflow_public_url.rstrip('/')}/#/models/{quote(name)}/versions/{version}"
+
+
 def draw_links(settings: UiSettings, page: str, t: Translator) -> None:
     """Draw a button for each, or nothing where none is set."""
     found = links(settings, page, subject(settings), t)

@@ -23,6 +23,7 @@ def show_problem(
     retry: Callable[[], None] = forget_answers,
     *,
     whole_page: bool = False,
+    retryable: bool = True,
 ) -> None:
     """Say what happened and offer to retry.
 
@@ -30,6 +31,7 @@ def show_problem(
     ----------
     key : tells this button from those of other messages on the page.
     retry : what the button does before the page runs again.
+    retryable : whether sending the same again is possible without entering anything.
     whole_page : nothing else is on the page, so it may look again by itself without disturbing anybody.
     """
     client = api_client()
@@ -45,7 +47,8 @@ def show_problem(
         st.warning(text, icon=":material/hourglass_empty:")
     else:
         st.error(text, icon=":material/error:")
-    st.button(t("retry"), key=f"retry_{key}", icon=":material/refresh:", on_click=retry)
+    if retryable:
+        st.button(t("retry"), key=f"retry_{key}", icon=":material/refresh:", on_click=retry)
     if looks_again:
         _look_again(time.monotonic())
 

@@ -1,40 +1,162 @@
-"""The Models page."""
+"""The Models page, as a person uses it."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.browser.fake_inference_api import FakeInferenceApi
+from pipeline.settings import load_settings
+from tests.browser.fake_inference_api import API_KEY, FakeInferenceApi
 
 OpenApp = Callable[..., AppTest]
 
 
+def said(elements: Any) -> str:
+    return "\n".join(element.value.replace("\\", "") for element in elements)
+
+
+def open_tab(app: AppTest, title: str) -> AppTest:
+    app.session_state["models_tab"] = title
+    return app.run()
+
+
+def ask_to_roll_back(app: AppTest, version: int) -> AppTest:
+    open_tab(app, "Roll back")
+    app.selectbox(key="rollback_to_covertype_2").set_value(version).run()
+    return app.button(key="rollback_start").click().run()
+
+
 @pytest.mark.usefixtures("fake_api")
-def test_each_model_shows_its_champion_and_versions_newest_first(open_app: OpenApp) -> None:
+def test_the_champion_is_shown_with_its_metrics_and_their_intervals(open_app: OpenApp) -> None:
     app = open_app("models")
-    assert [header.value for header in app.subheader] == ["Forest cover type", "House prices", "Palmer penguins"]
-    table = app.dataframe[0].value
-    assert table["Version"].tolist() == [3, 2, 1]
-    assert table["Aliases"].tolist() == ["challenger", "champion", ""]
-    assert table["Stage"].tolist() == ["None", "Production", "Archived"]
-    assert table["Accuracy"].tolist() == [0.8538, 0.8712, 0.7841]
-    assert table["Created (UTC)"].tolist() == ["2026-11-23 10:30", "2026-11-22 10:30", "2026-11-21 10:30"]
-    assert [metric.label for metric in app.metric[:2]] == ["Accuracy", "F1 (macro)"]
+    assert app.subheader[0].value == "Forest cover type"
+    assert "**version 2**" in said(app.markdown)
+    assert [(metric.label, metric.value) for metric in app.metric[:2]] == [
+        ("Accuracy", "0.8712"),
+        ("F1 (macro)", "0.8021"),
+    ]
+    assert "0.8451 to 0.8973" in said(app.markdown)
 
 
-def test_refresh_shows_what_changed(fake_api: FakeInferenceApi, open_app: OpenApp) -> None:
-    fake_api.without_champion = {"penguins"}
-    app = open_app("models", language="es")
-    assert app.subheader[-1].value == "penguins"
-    assert "aún sin modelo" in app.markdown[-1].value
-    assert "Aún no se ha registrado ninguna versión." in [caption.value for caption in app.caption]
-    fake_api.without_champion = set()
-    app.button(key="refresh").click().run()
-    assert "versión 2" in app.markdown[-1].value
+@pytest.mark.usefixtures("fake_api")
+def test_why_a_version_was_not_promoted_is_on_the_first_view(open_app: OpenApp) -> None:
+    app = open_app("models")
+    text = said(app.markdown)
+    first = text.index("Version 3")
+    assert first < text.index("Version 2** ") < text.index("Version 1** ")
+    assert "not promoted" in text
+    assert "Why it was not promoted" in text
+    assert "lower than the champion's by 0.017 (95 % interval -0.031 to -0.004)" in text
+    assert app.expander[0].label == "All 3 checks, 1 failed"
+    assert "Better than the champion** (failed)" in text
+    assert "Enough held-out rows** (passed)" in text
 
 
-def test_one_model_that_fails_leaves_the_others(
+@pytest.mark.usefixtures("fake_api")
+def test_champion_and_challenger_stand_side_by_side(open_app: OpenApp) -> None:
+    app = open_tab(open_app("models"), "Compare")
+    table = app.table[0].value
+    assert [cell.replace("\\", "") for cell in table.iloc[0]] == [
+        "Accuracy",
+        "0.8712 (0.8451 to 0.8973)",
+        "0.8538 (0.8282 to 0.8794)",
+        ":red[0.01742 worse]",
+    ]
+    app.selectbox(key="model").set_value("house_prices").run()
+    open_tab(app, "Compare")
+    table = app.table[0].value
+    assert [cell.replace("\\", "") for cell in table.iloc[:, 0]] == ["RMSE", "MAE", "R²"]
+    assert all("worse" in cell for cell in table.iloc[:, 3])
+
+
+@pytest.mark.usefixtures("fake_api")
+def test_the_report_shows_confusion_segments_and_card(open_app: OpenApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_PUBLIC_URL", "http://mlflow.example")
+    load_settings.cache_clear()
+    app = open_tab(open_app("models"), "Report")
+    assert not app.exception
+    assert "Right and wrong, class by class" in said(app.subheader)
+    assert len(app.table[0].value) == 7
+    assert "Predicts `Cover_Type`" in said(app.markdown)
+    links = [element.proto.url for element in app.get("link_button")]
+    assert "http://mlflow.example/#/models/covertype/versions/2" in links
+
+
+@pytest.mark.usefixtures("fake_api")
+def test_the_report_of_a_regression_shows_residuals(open_app: OpenApp) -> None:
+    app = open_app("models")
+    app.selectbox(key="model").set_value("house_prices").run()
+    open_tab(app, "Report")
+    assert not app.exception
+    assert "80 held-out rows; half of the predictions are within" in said(app.markdown)
+    assert "USD of the truth" in said(app.markdown)
+
+
+@pytest.mark.usefixtures("fake_api")
+def test_the_history_tells_promotions_and_trainings(open_app: OpenApp) -> None:
+    app = open_tab(open_app("models"), "History")
+    promotions, trainings = (table.value for table in app.table)
+    assert promotions["What"].tolist() == ["Version 3 not promoted", "Version 2 promoted", "Version 1 promoted"]
+    assert trainings["What"].tolist() == ["trained", "left out"]
+    assert "1,214 new rows" in trainings["Reason"].tolist()[1]
+
+
+def test_a_roll_back_asks_first_and_the_page_follows(fake_api: FakeInferenceApi, open_app: OpenApp) -> None:
+    app = open_tab(open_app("models"), "Roll back")
+    assert app.selectbox(key="rollback_to_covertype_2").value == 1
+    app.button(key="rollback_start").click().run()
+    assert "Version 2 of Forest cover type answers now. From now on version 1 will" in said(app.warning)
+    assert fake_api.champions["covertype"] == 2
+    app.text_input(key="rollback_key").set_value(API_KEY)
+    app.button(key="rollback_yes").click().run()
+    assert fake_api.champions["covertype"] == 1
+    assert "Version 1 of Forest cover type is the champion now" in said(app.success)
+    assert "**version 1**" in said(app.markdown)
+    assert "rollback_key" not in app.session_state
+
+
+def test_a_wrong_key_is_a_clear_message_and_changes_nothing(fake_api: FakeInferenceApi, open_app: OpenApp) -> None:
+    app = ask_to_roll_back(open_app("models"), 1)
+    app.button(key="rollback_yes").click().run()
+    assert said(app.error) == "Enter the API key."
+    app.text_input(key="rollback_key").set_value("clave de otro 🔑")
+    app.button(key="rollback_yes").click().run()
+    assert "The API key is wrong" in said(app.error)
+    assert fake_api.champions["covertype"] == 2
+    app.text_input(key="rollback_key").set_value(API_KEY)
+    app.button(key="rollback_yes").click().run()
+    assert fake_api.champions["covertype"] == 1
+
+
+def test_a_roll_back_can_be_called_off(fake_api: FakeInferenceApi, open_app: OpenApp) -> None:
+    app = ask_to_roll_back(open_app("models"), 1)
+    app.button(key="rollback_no").click().run()
+    assert app.button(key="rollback_start")
+    assert fake_api.champions["covertype"] == 2
+
+
+def test_a_version_that_cannot_be_served_is_told_in_the_apis_words(
+    fake_api: FakeInferenceApi, open_app: OpenApp
+) -> None:
+    app = ask_to_roll_back(open_app("models"), 3)
+    app.text_input(key="rollback_key").set_value(API_KEY)
+    app.button(key="rollback_yes").click().run()
+    assert "nothing was changed" in said(app.error)
+    assert "version 3 of covertype cannot be served" in said(app.error)
+    assert fake_api.champions["covertype"] == 2
+
+
+def test_mlflow_down_leaves_what_is_known_and_says_why(fake_api: FakeInferenceApi, open_app: OpenApp) -> None:
+    fake_api.no_artifacts = "MLflow does not answer"
+    app = open_tab(open_app("models"), "Report")
+    assert "Part of this is missing: MLflow does not answer" in said(app.warning)
+    assert not app.error
+    open_tab(app, "Versions and why")
+    assert "Why it was not promoted" in said(app.markdown)
+
+
+def test_a_history_that_cannot_be_read_leaves_the_rest(
     fake_api: FakeInferenceApi, open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answer = fake_api.answer
@@ -42,13 +164,31 @@ def test_one_model_that_fails_leaves_the_others(
         fake_api,
         "answer",
         lambda method, path, *sent: (
-            (503, {"detail": "registry is down"}) if path.endswith("penguins") else answer(method, path, *sent)
+            (503, {"detail": "the warehouse is down"}) if path.endswith("history") else answer(method, path, *sent)
         ),
     )
     app = open_app("models")
-    assert len(app.dataframe) == 2
-    assert "registry is down" in app.warning[0].value
-    assert app.button(key="retry_penguins")
+    assert "the warehouse is down" in said([*app.warning, *app.error])
+    assert "Version 3" in said(app.markdown)
+    assert "version 2" in said(app.markdown)
+
+
+def test_an_older_api_shows_its_versions(fake_api: FakeInferenceApi, open_app: OpenApp) -> None:
+    fake_api.old = True
+    app = open_app("models")
+    assert "of an older release" in said(app.info)
+    assert "Version 3" in said(app.markdown)
+    assert not app.error
+
+
+def test_refresh_shows_what_changed(fake_api: FakeInferenceApi, open_app: OpenApp) -> None:
+    fake_api.without_champion = set(fake_api.served)
+    app = open_app("models", language="es")
+    assert "aún sin modelo" in said(app.markdown)
+    assert "Aún no se ha registrado ninguna versión." in said(app.caption)
+    fake_api.without_champion = set()
+    app.button(key="refresh").click().run()
+    assert "versión 2" in said(app.markdown)
 
 
 def test_an_api_that_fails_is_one_message(fake_api: FakeInferenceApi, open_app: OpenApp) -> None:
