@@ -8,7 +8,8 @@ from typing import Any, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from pipeline.bundle import Bundle, BundleColumn, BundleError, Expected, Slot
+from pipeline.bundle import Bundle, BundleColumn, BundleError, Expected
+from pipeline.slots import Slot
 
 MODEL_FILE = "MLmodel"
 

@@ -8,11 +8,12 @@ import math
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from pipeline.errors import PipelineError
+from pipeline.slots import BundlePart, LinearSlot, NumericSlot, Slot
 from pipeline.use_case import Column, Task
 
 BUNDLE_FILE = "bundle.json"
@@ -33,89 +34,7 @@ class BundleError(PipelineError):
     """A serving bundle is incomplete, altered, or of a format this version does not know."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class NumericSlot(_Frozen):
-    """One slot: the number itself, or `impute` where it is missing."""
-
-    kind: Literal["numeric"] = "numeric"
-    column: str
-    impute: float
-
-    @property
-    def width(self) -> int:
-        return 1
-
-
-class MissingSlot(_Frozen):
-    """One slot: 1 where the value is missing, else 0."""
-
-    kind: Literal["missing"] = "missing"
-    column: str
-
-    @property
-    def width(self) -> int:
-        return 1
-
-
-class LinearSlot(_Frozen):
-    """One slot: the weighted sum of numeric columns, a missing one taken as its `impute` value."""
-
-    kind: Literal["linear"] = "linear"
-    name: str
-    terms: dict[str, float] = Field(min_length=1)
-    impute: dict[str, float]
-
-    @property
-    def width(self) -> int:
-        return 1
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if missing := sorted(set(self.terms) - set(self.impute)):
-            raise ValueError(f"linear feature {self.name!r} has no 'impute' value for {missing}")
-        return self
-
-
-class OneHotSlot(_Frozen):
-    """One slot per category: 1 for the value's own; all zero for a missing or unknown value."""
-
-    kind: Literal["onehot"] = "onehot"
-    column: str
-    categories: list[str] = Field(min_length=1)
-
-    @property
-    def width(self) -> int:
-        return len(self.categories)
-
-
-class LookupSlot(_Frozen):
-    """As many slots as a value has numbers: those of the value, of a missing one, or the default for an unknown one."""
-
-    kind: Literal["lookup"] = "lookup"
-    column: str
-    values: dict[str, list[float]]
-    default: list[float] = Field(min_length=1)
-    missing: list[float] | None = Field(default=None, description="numbers of a missing value; None means `default`")
-
-    @property
-    def width(self) -> int:
-        return len(self.default)
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        rows = [*self.values.values(), self.missing or self.default]
-        if any(len(row) != self.width for row in rows):
-            raise ValueError(f"lookup of column {self.column!r}: every value must have {self.width} numbers")
-        return self
-
-
-Slot = Annotated[NumericSlot | MissingSlot | LinearSlot | OneHotSlot | LookupSlot, Field(discriminator="kind")]
-
-
-class Histogram(_Frozen):
+class Histogram(BundlePart):
     """Share of the numbers in each bin: bin i holds those from ``edges[i - 1]`` up to, not including, ``edges[i]``.
 
     The first and the last bin are open, so every number has one.
@@ -135,7 +54,7 @@ class Histogram(_Frozen):
         return self
 
 
-class Statistics(_Frozen):
+class Statistics(BundlePart):
     """What some rows hold in one column: limits, median and histogram of numbers, or the share of each value.
 
     Parameters
@@ -160,14 +79,14 @@ class BundleColumn(Column):
     statistics: Statistics = Statistics()
 
 
-class Expected(_Frozen):
+class Expected(BundlePart):
     """What ``model.onnx`` answers to the bundle's input example: the probe that a served model must pass."""
 
     prediction: str | float
     probabilities: dict[str, float] | None = None
 
 
-class Bundle(_Frozen):
+class Bundle(BundlePart):
     """Content of ``bundle.json``.
 
     Parameters

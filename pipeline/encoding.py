@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.bundle import LinearSlot, LookupSlot, MissingSlot, NumericSlot, OneHotSlot, Slot
+from pipeline.slots import LinearSlot, LookupSlot, MissingSlot, NumericSlot, OneHotSlot, Slot
 
 EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 

@@ -20,7 +20,6 @@ from pipeline.bundle import (
     Bundle,
     BundleColumn,
     Expected,
-    Slot,
     load_bundle,
     save_bundle,
 )
@@ -28,6 +27,7 @@ from pipeline.column_statistics import column_statistics
 from pipeline.encoding import FeatureEncoder
 from pipeline.onnx_model import INPUT_NAME, to_onnx_model
 from pipeline.preprocessing import encoding_slots, unwrap
+from pipeline.slots import Slot
 from pipeline.use_case import Column, UseCase
 
 # Two probabilities closer than this are a tie, which float32 and float64 may break either way.

@@ -16,7 +16,7 @@ from sklearn.model_selection import KFold
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, TargetEncoder
 
-from pipeline.bundle import LinearSlot, LookupSlot, MissingSlot, NumericSlot, OneHotSlot, Slot
+from pipeline.slots import LinearSlot, LookupSlot, MissingSlot, NumericSlot, OneHotSlot, Slot
 from pipeline.use_case import UseCase
 
 

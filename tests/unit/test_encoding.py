@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.bundle import LinearSlot, LookupSlot, MissingSlot, NumericSlot, OneHotSlot, Slot
 from pipeline.encoding import FeatureEncoder
+from pipeline.slots import LinearSlot, LookupSlot, MissingSlot, NumericSlot, OneHotSlot, Slot
 
 SLOTS: list[Slot] = [
     NumericSlot(column="mass", impute=4.5),
