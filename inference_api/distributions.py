@@ -1,5 +1,6 @@
 """Distributions of sampled rows, column by column, as a person can look at them."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
@@ -69,7 +70,7 @@ def _describe_numbers(column: Column, values: Sequence[Any]) -> FeatureDistribut
 def _bins(column: Column, values: Floats) -> tuple[Floats, list[str]]:
     """Inner edges of bins of one width, and the labels of the bins, one more than edges."""
     distinct = np.unique(values)
-    if len(distinct) <= MOST_BINS and (column.type != "number" or len(distinct) == 1):
+    if len(distinct) == 1 or (len(distinct) <= MOST_BINS and bool((distinct == np.round(distinct)).all())):
         return distinct[1:], [str(_value(column, float(value))) for value in distinct]
     low, high = float(values.min()), float(values.max())
     middle_low, middle_high = (float(value) for value in np.quantile(values, [0.01, 0.99]))
@@ -81,7 +82,7 @@ def _bins(column: Column, values: Floats) -> tuple[Floats, list[str]]:
         edges = np.unique(np.round(edges))
     # A tail that was cut falls into the first and the last bin.
     inner = edges[1:-1]
-    shown = [str(_value(column, float(edge), short=True)) for edge in edges]
+    shown = [_label(column, float(edge), (high - low) / MOST_BINS) for edge in edges]
     labels = [f"{start} to {end}" for start, end in pairwise(shown)]
     if cut:
         labels[0], labels[-1] = f"< {shown[1]}", f"≥ {shown[-2]}"
@@ -103,10 +104,16 @@ def _distribution(column: Column, values: Sequence[Any], present: int, bins: lis
     )
 
 
-def _value(column: Column, value: float, *, short: bool = False) -> float | int | str:
+def _label(column: Column, edge: float, width: float) -> str:
+    """An edge with as many digits as tell bins of this width apart."""
+    if column.type == "date" or not 1e-12 < width < 1e12:
+        return str(_value(column, edge)) if column.type == "date" else f"{edge:.4g}"
+    text = f"{edge:.{max(0, 1 - math.floor(math.log10(width)))}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _value(column: Column, value: float) -> float | int | str:
     """A number as people read it, a date as YYYY-MM-DD."""
     if column.type == "date":
         return (_EPOCH + timedelta(days=round(value))).isoformat()
-    if value.is_integer() and abs(value) < 1e15:
-        return int(value)
-    return f"{value:.4g}" if short else value
+    return int(value) if value.is_integer() and abs(value) < 1e15 else value

@@ -158,9 +158,25 @@ def test_few_whole_numbers_and_dates_have_a_bin_each() -> None:
     beds = described({"name": "bed", "type": "integer"}, [1, 2, 2, None])
     assert [(bin_.label, bin_.share) for bin_ in beds.bins] == [("1", 0.333333), ("2", 0.666667)]
     assert beds.missing_share == 0.25
+    # Delivered as numbers, as a column with missing values often is.
+    assert described({"name": "bath", "type": "number"}, [1.0, 2.0, 2.0, None]).bins == beds.bins
     days = described({"name": "sold", "type": "date"}, ["2020-02-28", "2020-02-29"])
     assert [bin_.label for bin_ in days.bins] == ["2020-02-28", "2020-02-29"]
     assert (days.minimum, days.maximum) == ("2020-02-28", "2020-02-29")
+
+
+@pytest.mark.parametrize(
+    ("low", "width", "labels"),
+    [
+        (100_000.0, 2_000.0, ["100000 to 102000", "102000 to 104000"]),
+        (0.0, 0.005, ["0 to 0.005", "0.005 to 0.01"]),
+        (1e5, 0.002, ["100000 to 100000.002", "100000.002 to 100000.004"]),
+    ],
+)
+def test_labels_of_bins_tell_them_apart(low: float, width: float, labels: list[str]) -> None:
+    found = described({"name": "price", "type": "number"}, [low + width * 20 * part / 99 for part in range(100)])
+    assert [bin_.label for bin_ in found.bins[:2]] == labels
+    assert len({bin_.label for bin_ in found.bins}) == 20
 
 
 def test_rare_values_of_an_open_list_are_put_together() -> None:
