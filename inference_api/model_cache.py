@@ -8,6 +8,7 @@ import logging
 import os
 import shutil
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 RECORD_FILE = "served.json"
 MLMODEL_FILE = "MLmodel"
+SCRATCH_PREFIX = ".download-"
+SCRATCH_SECONDS = 3600
 
 
 class ServedRecord(BaseModel):
@@ -65,7 +68,7 @@ class ModelCache:
             os.utime(folder)
             return folder, expected
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".download-") as scratch:
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=SCRATCH_PREFIX) as scratch:
             download = registry.download_bundle if registry.has_bundle(version) else registry.download_model
             downloaded = download(version, Path(scratch) / "model")
             found = _digest(downloaded) or bundle_digest(downloaded)
@@ -107,6 +110,10 @@ class ModelCache:
     def recall(self) -> list[tuple[ServedRecord, Path]]:
         """What can be served without the registry: recorded models whose bundle still has its digest."""
         found = []
+        for scratch in self.root.glob(f"*/{SCRATCH_PREFIX}*"):
+            # What a killed process left; another worker may be downloading right now.
+            if time.time() - scratch.stat().st_mtime > SCRATCH_SECONDS:
+                shutil.rmtree(scratch, ignore_errors=True)
         for path in sorted(self.root.glob(f"*/{RECORD_FILE}")):
             try:
                 record = ServedRecord.model_validate_json(path.read_bytes())

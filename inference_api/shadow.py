@@ -15,10 +15,10 @@ from inference_api.request_schema import Values
 
 logger = logging.getLogger(__name__)
 
-# At most 640 requests a second, of which a large one is a sample: a shadow must not take the processor from answers.
+# At most a fifth of one core, and of a large request a sample: a shadow must not take the processor from answers.
 CAPACITY_REQUESTS = 256
-BATCH_REQUESTS = 64
-PAUSE_SECONDS = 0.1
+PAUSE_SECONDS = 0.08
+WORK_SECONDS = 0.02
 MOST_RECORDS = 100
 # What two predictions of a number may differ by, relative to the champion's, and still agree.
 AGREEING_SHARE = 0.05
@@ -63,7 +63,8 @@ class ShadowRunner:
 
     def _run(self) -> None:
         while not self._stopping.wait(PAUSE_SECONDS):
-            for _ in range(min(BATCH_REQUESTS, len(self._queue))):
+            until = perf_counter() + WORK_SECONDS
+            while self._queue and perf_counter() < until:
                 self.compare(self._queue.popleft())
 
     def compare(self, answered: Answered) -> None:

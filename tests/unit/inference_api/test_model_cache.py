@@ -1,5 +1,6 @@
 """The cache gives back undamaged bundles only, and does not grow."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -63,3 +64,14 @@ def test_only_the_current_and_the_previous_bundle_are_kept(
         registry.add("covertype", bundles["covertype"])
     names = sorted(path.name.split("-")[0] for path in (tmp_path / "covertype").iterdir() if path.is_dir())
     assert names == ["3", "4"]
+
+
+def test_download_that_a_killed_process_left_is_removed(registry: MemoryRegistry, tmp_path: Path) -> None:
+    cache = ModelCache(tmp_path)
+    remember(cache, registry, 1)
+    left, fresh = (tmp_path / "covertype" / f".download-{name}" for name in ("left", "fresh"))
+    left.mkdir()
+    os.utime(left, (0, 0))
+    fresh.mkdir()
+    assert len(cache.recall()) == 1
+    assert (left.exists(), fresh.exists()) == (False, True)
