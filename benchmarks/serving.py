@@ -1,53 +1,55 @@
-"""How fast ``POST /predict`` is, beside a FastAPI endpoint that validates the same body and returns a constant.
+"""How fast the inference API is, beside a constant and beside other model servers, on one model.
 
-Both servers run at the same time, one process each, and wrk asks them in turn: the ratio of one round is of one moment.
-Beside the rate stands the CPU time of the server process per request, background threads included, which a busy machine
-changes little.
+    python -m benchmarks.serving [--rounds 5] [--seconds 3] [--without-peers]
 
-    python -m benchmarks.serving [--rounds 5] [--seconds 3]
+- One row a request: ``POST /predict`` with everything on (validation, probabilities, metrics, request id, prediction
+  log), a FastAPI endpoint that validates the same body and returns a constant, ``mlflow models serve``, MLServer,
+  BentoML and LitServe, each of the last three with the scikit-learn pipeline and with the ONNX model.
+- 1,000 rows a request, as records, columns and Arrow.
+- 100,000 rows in one body; and single rows beside a stream of such bodies.
 
-Real rows are used where ``COVERTYPE_CSV`` names them, generated ones elsewhere.
+Each server is one process on one core, wrk runs on another, and all are asked in turn: the ratio of one round is of one
+moment. Beside the rate stands the CPU time of the server's processes per request, background threads included, which a
+busy machine changes little. Real rows are used where ``COVERTYPE_CSV`` names them, generated ones elsewhere.
 """
 
 import argparse
+import io
 import json
-import os
-import re
 import shutil
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-import pandas as pd
-import psutil
+import pyarrow as pa
 import requests
 from fastapi import FastAPI
 from pydantic import BaseModel, Field
-from sklearn.ensemble import RandomForestClassifier
 
-from external_data_api.datasets import open_dataset
-from inference_api.model_cache import ModelCache, ServedRecord
-from pipeline.bundle import bundle_digest, load_bundle
-from pipeline.export import export_bundle
-from pipeline.model_version import VersionInfo
-from pipeline.preprocessing import build_pipeline
-from pipeline.settings import ExternalDataApiSettings, PipelineSettings
+from benchmarks.serving_load import Request, Server, measure, running
+from benchmarks.serving_model import make_model
+from benchmarks.serving_peers import ROOT, peers
+from pipeline.settings import PipelineSettings
 from pipeline.use_case import UseCase, find_use_case
 from pipeline.warehouse import open_warehouse
 
-TREES = 80
-TRAINING_ROWS = 7000
 CONNECTIONS = (1, 16)
-START_SECONDS = 30
+BATCH_ROWS = 1_000
+LARGE_ROWS = 100_000
+BATCH_CONNECTIONS = 4
+OURS = [sys.executable, "-m", "inference_api", "--port", "PORT"]
+CONSTANT = [sys.executable, "-m", "uvicorn", "--factory", "benchmarks.serving:constant_app", "--port", "PORT"]
+ARROW = "application/vnd.apache.arrow.stream"
+PREDICT = "/models/covertype/predict"
+
+# A server, what to ask of it, and the rows in one request.
+Case = tuple[Server, Request]
 
 
 class CovertypeBody(BaseModel):
@@ -82,136 +84,156 @@ def constant_app() -> FastAPI:
     return app
 
 
-def cached_model(use_case: UseCase, cache: ModelCache, script: Path) -> None:
-    """Train and export a forest, put it where the API finds it without a registry, and write wrk's script."""
-    dataset = open_dataset(use_case, ExternalDataApiSettings(source_rows=TRAINING_ROWS))
-    print(f"rows: {dataset.origin}; forest of {TREES} trees on {TRAINING_ROWS} rows", flush=True)
-    texts = [json.loads(row) for row in dataset.rows[:TRAINING_ROWS]]
-    rows = pd.DataFrame(texts, columns=[column.name for column in use_case.columns])
-    for column in use_case.features:
-        if column.is_numeric:
-            rows[column.name] = rows[column.name].astype(float)
-    model = build_pipeline(use_case, RandomForestClassifier(TREES, random_state=0))
-    model.fit(rows[[column.name for column in use_case.features]], rows[use_case.target.name].to_numpy())
-    version = VersionInfo(
-        name=use_case.name, version=1, run_id="benchmark", aliases=["champion"], created_at=datetime.now(UTC)
-    )
-    folder = cache.folder(version)
-    export_bundle(model, use_case, rows, rows.head(500), folder, run_id=version.run_id)
-    cache.remember(ServedRecord(champion=version, digest=bundle_digest(folder), versions=[version]))
-    example = json.dumps(load_bundle(folder).input_example)
-    script.write_text(
-        f"wrk.method = 'POST'\nwrk.headers['Content-Type'] = 'application/json'\nwrk.body = [[{example}]]\n"
-    )
+def arrow_stream(records: list[dict[str, Any]]) -> bytes:
+    """Records as an Arrow IPC stream, categories as dictionaries, as a client with pandas or Polars would send them."""
+    table = pa.Table.from_pylist(records)
+    for index, column in enumerate(table.schema):
+        if pa.types.is_string(column.type):
+            table = table.set_column(index, column.name, table.column(index).dictionary_encode())
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue()
 
 
-@contextmanager
-def running(factory: str, environment: dict[str, str]) -> Iterator["Server"]:
-    """One uvicorn process until the block ends."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "uvicorn", "--factory", factory, "--port", str(port)]
-    command += ["--no-access-log", "--log-level", "warning"]
-    server = subprocess.Popen(command, env=os.environ | environment)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        deadline = time.monotonic() + START_SECONDS
-        while not _is_ready(url):
-            if time.monotonic() > deadline or server.poll() is not None:
-                raise SystemExit(f"{factory} did not come up in {START_SECONDS} s")
-            time.sleep(0.1)
-        yield Server(url, psutil.Process(server.pid))
-    finally:
-        server.terminate()
-        server.wait()
+def columns_of(records: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"columns": {name: [record[name] for record in records] for name in records[0]}}
 
 
-def _is_ready(url: str) -> bool:
-    try:
-        return requests.get(f"{url}/readyz", timeout=1).ok
-    except requests.RequestException:
-        return False
+def compare(title: str, cases: dict[str, Case], connections: int, options: argparse.Namespace, rows: int = 1) -> None:
+    """Ask all servers in turn, round by round, and print medians and the ratio of the first to each."""
+    rounds = [
+        {name: measure(*case, connections, options.seconds) for name, case in cases.items()}
+        for _ in range(options.rounds)
+    ]
+    first = next(iter(cases))
+    unit = "rows/s" if rows > 1 else "requests/s"
+    print(f"\n{title}, {connections} connection{'s' if connections > 1 else ''}", flush=True)
+    for name in cases:
+        found = [each[name] for each in rounds]
+        rate, p99, cpu = (statistics.median(getattr(each, key) for each in found) for key in ("rate", "p99", "cpu"))
+        ratio = statistics.median(each[first].rate / max(each[name].rate, 1e-9) for each in rounds)
+        cpu_ratio = statistics.median(each[name].cpu / each[first].cpu for each in rounds)
+        print(
+            f"  {name:26} {rate * rows:9,.0f} {unit}  p99 {p99:8.2f} ms  CPU {cpu / rows:8.1f} µs a row"
+            f"  {first} is {ratio:6.2f} x, by CPU time {cpu_ratio:6.2f} x",
+            flush=True,
+        )
 
 
-@dataclass(frozen=True)
-class Server:
-    """A running server."""
-
-    url: str
-    process: psutil.Process
-
-    def cpu_seconds(self) -> float:
-        times = self.process.cpu_times()
-        return float(times.user + times.system)
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """Requests per second, 99th percentile in milliseconds, microseconds of CPU per request."""
-
-    rate: float
-    p99: float
-    cpu: float
+def whole_bodies(server: Server, bodies: dict[str, tuple[bytes, str]], rounds: int) -> None:
+    """Time requests of `LARGE_ROWS` rows."""
+    print(f"\n{LARGE_ROWS:,} rows in one body, one after the other, one server process on two cores", flush=True)
+    before = server.memory_mb()
+    for name, (body, content_type) in bodies.items():
+        times = []
+        for _ in range(rounds):
+            started = time.perf_counter()
+            reply = requests.post(server.url + PREDICT, body, headers={"Content-Type": content_type}, timeout=60)
+            times.append(time.perf_counter() - started)
+            if not reply.ok:
+                raise SystemExit(f"{name}: {reply.status_code} {reply.text[:300]}")
+        print(
+            f"  {name:10} {len(body) / 1e6:5.1f} MB  median {statistics.median(times):.2f} s  best {min(times):.2f} s"
+        )
+    print(f"  memory of the server {before:.0f} MB before, {server.memory_mb():.0f} MB after", flush=True)
 
 
-def measure(server: Server, script: Path, connections: int, seconds: int) -> Measurement:
-    """Load ``POST /predict``; any failed request ends the benchmark."""
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(script)]
-    before = server.cpu_seconds()
-    output = subprocess.run([*command, f"{server.url}/predict"], check=True, capture_output=True, text=True).stdout
-    spent = server.cpu_seconds() - before
-    if "Non-2xx" in output or "Socket errors" in output:
-        raise SystemExit(f"requests failed:\n{output}")
-    rate = float(re.search(r"Requests/sec:\s+([\d.]+)", output)[1])  # type: ignore[index]
-    value, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)", output).groups()  # type: ignore[union-attr]
-    count = int(re.search(r"(\d+) requests in", output)[1])  # type: ignore[index]
-    return Measurement(rate, float(value) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[unit], spent / count * 1e6)
+def beside(server: Server, single: Request, bodies: dict[str, tuple[bytes, str]], options: argparse.Namespace) -> None:
+    """Single rows while large bodies are sent one after the other."""
+    print("\nsingle rows beside a stream of such bodies, one server process on two cores that the clients share")
+    quiet = measure(server, single, 1, options.seconds)
+    print(f"  quiet      {quiet.rate:7,.0f} requests/s  p99 {quiet.p99:6.2f} ms")
+    for name, (body, content_type) in bodies.items():
+        done = threading.Event()
+        sent = 0
+
+        def send(body: bytes = body, content_type: str = content_type, done: threading.Event = done) -> None:
+            nonlocal sent
+            while not done.is_set():
+                requests.post(server.url + PREDICT, body, headers={"Content-Type": content_type}, timeout=60)
+                sent += 1
+
+        thread = threading.Thread(target=send)
+        thread.start()
+        found = measure(server, single, 1, 2 * options.seconds)
+        done.set()
+        thread.join()
+        print(
+            f"  {name:10} {found.rate:7,.0f} requests/s  p99 {found.p99:6.2f} ms  beside {sent} bodies, "
+            f"memory {server.memory_mb():.0f} MB",
+            flush=True,
+        )
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.serving", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=3, help="of one measurement")
+    parser.add_argument("--seconds", type=float, default=3, help="of one measurement")
+    parser.add_argument("--without-peers", action="store_true", help="install and ask no other server")
     options = parser.parse_args()
-    if shutil.which("wrk") is None:
-        print("this benchmark needs wrk (https://github.com/wg/wrk) on the PATH", file=sys.stderr)
-        return 2
-    with tempfile.TemporaryDirectory() as folder:
+    for tool in ("wrk", "taskset"):
+        if shutil.which(tool) is None:
+            print(f"this benchmark needs {tool} on the PATH", file=sys.stderr)
+            return 2
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         scratch = Path(folder)
         use_case = find_use_case(Path("use_cases"), "covertype")
-        cached_model(use_case, ModelCache(scratch / "cache"), scratch / "body.lua")
+        others, rows = make_model(use_case, scratch)
         environment = {
             "MODEL_CACHE_DIR": str(scratch / "cache"),
             "MLFLOW_TRACKING_URI": "http://127.0.0.1:9",  # nobody listens: the registry has no part in this
             "WAREHOUSE_URL": f"sqlite:///{scratch}/warehouse.db",
+            "USE_CASES_DIR": str(ROOT / "use_cases"),
+            "PYTHONPATH": str(ROOT),
         }
         _create_warehouse(environment["WAREHOUSE_URL"], use_case)
-        ours, constant = "inference_api.app:create_default_app", "benchmarks.serving:constant_app"
-        with running(ours, environment) as our_server, running(constant, {}) as constant_server:
-            for connections in CONNECTIONS:
-                _compare(our_server, constant_server, scratch / "body.lua", connections, options)
+        ours = stack.enter_context(running(OURS, "/readyz", environment, scratch))
+        constant = stack.enter_context(running(CONSTANT, "/readyz", {"PYTHONPATH": str(ROOT)}, scratch))
+        singles, batches = _our_cases(ours, constant, rows, scratch)
+        for number, peer in enumerate([] if options.without_peers else peers(others)):
+            folder_of_peer = peer.folder if peer.folder != ROOT else scratch
+            server = stack.enter_context(running(peer.command, peer.probe, peer.environment, folder_of_peer))
+            for cases, count in ((singles, 1), (batches, BATCH_ROWS)):
+                body = json.dumps(peer.body(rows[:count])).encode()
+                script = scratch / f"peer-{number}-{count}.lua"
+                cases[peer.name] = (server, Request.make(peer.path, body, "application/json", script))
+        for connections in CONNECTIONS:
+            compare("one row a request", singles, connections, options)
+        compare(f"{BATCH_ROWS:,} rows a request", batches, BATCH_CONNECTIONS, options, BATCH_ROWS)
+        print(f"\nmemory: inference API {ours.memory_mb():.0f} MB")
+        stack.close()
+        with running(OURS, "/readyz", environment, scratch, one_core=False) as both_cores:
+            many = (rows * (LARGE_ROWS // len(rows) + 1))[:LARGE_ROWS]
+            bodies = {name: (make(many), kind) for name, (make, kind) in _FORMS.items()}
+            whole_bodies(both_cores, bodies, options.rounds)
+            beside(both_cores, singles["inference API"][1], bodies, options)
     return 0
+
+
+_FORMS: dict[str, tuple[Callable[[list[dict[str, Any]]], bytes], str]] = {
+    "records": (lambda records: json.dumps({"records": records}).encode(), "application/json"),
+    "columns": (lambda records: json.dumps(columns_of(records)).encode(), "application/json"),
+    "Arrow": (arrow_stream, ARROW),
+}
+
+
+def _our_cases(
+    ours: Server, constant: Server, rows: list[dict[str, Any]], scratch: Path
+) -> tuple[dict[str, Case], dict[str, Case]]:
+    """One row a request, and a batch in each form."""
+    single = Request.make("/predict", json.dumps(rows[0]).encode(), "application/json", scratch / "single.lua")
+    batches = {}
+    for name, (make, content_type) in _FORMS.items():
+        script = scratch / f"batch-{name}.lua"
+        batches[f"inference API, {name}"] = (ours, Request.make(PREDICT, make(rows[:BATCH_ROWS]), content_type, script))
+    return {"inference API": (ours, single), "FastAPI, constant": (constant, single)}, batches
 
 
 def _create_warehouse(url: str, use_case: UseCase) -> None:
     """So that the prediction log is at work as in production."""
     open_warehouse(PipelineSettings(warehouse_url=url)).migrate([use_case])
-
-
-def _compare(ours: Server, constant: Server, script: Path, connections: int, options: argparse.Namespace) -> None:
-    rounds = [
-        [measure(server, script, connections, options.seconds) for server in (ours, constant)]
-        for _ in range(options.rounds)
-    ]
-    for name, found in zip(("/predict", "constant"), zip(*rounds, strict=True), strict=True):
-        rate, p99, cpu = (statistics.median(getattr(each, key) for each in found) for key in ("rate", "p99", "cpu"))
-        print(
-            f"{connections:3} connections  {name:9} {rate:7.0f} requests/s  p99 {p99:6.2f} ms  CPU {cpu:4.0f} µs each"
-        )
-    ratio = statistics.median(our.rate / other.rate for our, other in rounds)
-    cpu_ratio = statistics.median(our.cpu / other.cpu for our, other in rounds)
-    print(f"{connections:3} connections  ratio of rates {ratio:.2f}, of CPU per request {cpu_ratio:.2f}", flush=True)
 
 
 if __name__ == "__main__":

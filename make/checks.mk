@@ -25,4 +25,7 @@ bench: .venv/.synced ## Ingestion, search and serving against their baselines (n
 	@OMP_NUM_THREADS=1 $(PYTHON) -m benchmarks.search --csv "$${COVERTYPE_CSV:?names a CSV of covertype rows}"
 	@$(PYTHON) -m benchmarks.serving
 
-.PHONY: lint format test test-fast test-airflow test-e2e bench
+bench-serving: .venv/.synced ## Serving against other model servers, which it installs below .local/ (needs wrk)
+	@$(PYTHON) -m benchmarks.serving
+
+.PHONY: lint format test test-fast test-airflow test-e2e bench bench-serving

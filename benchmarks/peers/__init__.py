@@ -1,0 +1,1 @@
+"""What runs inside the environments of other model servers, each of which has its own."""
