@@ -36,15 +36,15 @@ def render(t: Translator) -> None:
     except ApiProblem as problem:
         show_problem(problem, t, key="page", retry=forget_operations, whole_page=True)
         return
-    st.subheader(t("data.batches"))
+    st.header(t("data.batches"))
     _live_poll(name, t)
     _live_batches(name, collection, t)
-    st.subheader(t("data.quarantine"))
+    st.header(t("data.quarantine"))
     try:
         draw_quarantine(load_quarantine(collection), name, t)
     except ApiProblem as problem:
         show_problem(problem, t, key="quarantine", retry=forget_operations)
-    st.subheader(t("data.distributions"))
+    st.header(t("data.distributions"))
     try:
         draw_distributions(load_distributions(collection), name, t)
     except ApiProblem as problem:

@@ -82,13 +82,13 @@ def _live(name: str, hours: int, t: Translator) -> None:
     st.caption(t(key, version=version, at=at, seconds=REFRESH_SECONDS))
     if monitoring.problem:
         st.warning(t("monitoring.problem", problem=escape(monitoring.problem)), icon=":material/warning:")
-    st.subheader(t("monitoring.traffic"))
+    st.header(t("monitoring.traffic"))
     _draw_traffic(monitoring, t)
-    st.subheader(t("monitoring.mix"))
+    st.header(t("monitoring.mix"))
     _draw_predictions(monitoring, t)
-    st.subheader(t("monitoring.drift"))
+    st.header(t("monitoring.drift"))
     draw_drift(monitoring.drift, name, t)
-    st.subheader(t("monitoring.live" if monitoring.mix else "monitoring.live_regression"))
+    st.header(t("monitoring.live" if monitoring.mix else "monitoring.live_regression"))
     draw_live(monitoring, t)
 
 

@@ -24,7 +24,7 @@ def _no_answers_of_the_test_before() -> None:
 
 def texts(app: AppTest) -> str:
     """All that the page says."""
-    kinds = ("markdown", "caption", "info", "success", "warning", "error", "subheader")
+    kinds = ("markdown", "caption", "info", "success", "warning", "error", "header")
     return "\n".join(str(getattr(element, "value", "")) for kind in kinds for element in app.get(kind))
 
 

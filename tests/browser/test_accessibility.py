@@ -1,0 +1,53 @@
+"""Every page in light and dark, looked at by axe: names, roles, contrast, order of headings."""
+
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.ui_pages import PATIENCE_MS, open_ui, predict
+
+pytestmark = pytest.mark.browser
+
+PAGES = ("", "batch", "models", "data", "monitoring")
+GRAVE = ("serious", "critical")
+
+
+def grave_violations(page: Page) -> list[dict[str, Any]]:
+    """What axe finds of serious or critical impact: rule, and the elements it is about."""
+    result = Axe().run(page, options={"resultTypes": ["violations"]}).response
+    return [
+        {
+            "rule": violation["id"],
+            "help": violation["help"],
+            "elements": [
+                f"{node['target']} {node['html'][:160]} {node['failureSummary']}" for node in violation["nodes"]
+            ],
+        }
+        for violation in result["violations"]
+        if violation["impact"] in GRAVE
+    ]
+
+
+def wait_until_drawn(page: Page) -> None:
+    """Until Streamlit has fetched the code of every table and chart and the page has stopped running."""
+    expect(page.get_by_test_id("stSkeleton")).to_have_count(0, timeout=PATIENCE_MS)
+    expect(page.locator(".stApp[data-test-script-state='notRunning']")).to_have_count(1, timeout=PATIENCE_MS)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.usefixtures("fake_api")
+def test_a_page_has_no_grave_violation(chromium: Browser, ui_url: str, path: str, scheme: Any) -> None:
+    window: Any = {"width": 1280, "height": 1000}
+    context = chromium.new_context(viewport=window, color_scheme=scheme, locale="en-US", reduced_motion="reduce")
+    page = context.new_page()
+    open_ui(page, ui_url, path)
+    if not path:
+        predict(page, {})
+    wait_until_drawn(page)
+    # Streamlit fades what it is about to draw anew, which on a busy machine lasts long enough to be measured.
+    page.add_style_tag(content="[data-stale] {opacity: 1 !important; transition: none !important}")
+    assert grave_violations(page) == []
+    context.close()
