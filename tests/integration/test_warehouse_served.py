@@ -3,18 +3,21 @@
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
 from sqlalchemy import URL
 
+from inference_api.app import create_app
 from inference_api.metrics import ServiceMetrics
 from inference_api.prediction_log import PredictionLog
 from pipeline.collection import collect, poll
 from pipeline.errors import SourceError, SourceExhausted, WarehouseError
 from pipeline.lake import Lake
-from pipeline.settings import PipelineSettings
-from pipeline.use_case import UseCase
+from pipeline.settings import InferenceApiSettings, PipelineSettings
+from pipeline.use_case import UseCase, load_use_cases
 from pipeline.warehouse import Feedback, Warehouse, open_warehouse
 from pipeline.warehouse.collected import BLOCKS
 from pipeline.warehouse.database import Database
@@ -22,6 +25,7 @@ from tests.integration.conftest import BACKENDS
 from tests.integration.deliveries import MemorySource, reply
 
 ROW = ["Adelie", "Dream", "39.1", "18.7", "181", "3750", "male", "2007"]
+USE_CASES = Path(__file__).resolve().parents[2] / "use_cases"
 START = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 mysql_only = pytest.mark.parametrize("settings", BACKENDS[1:], indirect=True)
 
@@ -257,3 +261,46 @@ def test_dates_and_missing_values_are_sampled_as_they_are(
     sample = warehouse.sample_rows(house_prices, 10)
 
     assert (sample["bed"], sample["price"], sample["prev_sold_date"]) == ([None], [100.5], [date(2020, 2, 29)])
+
+
+class _NoRegistry:
+    """A registry without models: use cases are shown before their first one."""
+
+    def model_tags(self) -> dict[str, dict[str, str]]:
+        return {}
+
+
+def test_routes_answer_from_each_database(
+    settings: PipelineSettings, warehouse: Warehouse, penguins: UseCase, lake: Lake, tmp_path: Path
+) -> None:
+    own = InferenceApiSettings(
+        warehouse_url=settings.warehouse_url,
+        warehouse_password=settings.warehouse_password,
+        model_cache_dir=tmp_path / "cache",
+        use_cases_dir=USE_CASES,
+        model_poll_seconds=3600,
+    )
+    warehouse.migrate(load_use_cases(USE_CASES).values())
+    collect(penguins, MemorySource(reply(1, [ROW, ["bad"]])), lake, warehouse)
+    now = datetime.now(UTC)
+    warehouse.log_predictions([logged("r", at=now), logged("r", "Gentoo", record_index=1, at=now - timedelta(days=3))])
+    warehouse.record_decision("penguins", True, ["forced"], {"rows": 1})
+
+    with TestClient(create_app(own, registry=_NoRegistry)) as client:  # type: ignore[arg-type]
+        for outcome, replaced in (("Adelie", 0), ("Gentoo", 1)):
+            reply_to = client.post("/models/penguins/feedback", json={"request_id": "r", "outcome": outcome})
+            assert reply_to.json() == {"stored": 1, "replaced": replaced}, reply_to.text
+        monitoring = client.get("/models/penguins/monitoring").json()
+        data = client.get("/data/penguins").json()
+        quarantine = client.get("/data/penguins/quarantine").json()
+        distributions = client.get("/data/penguins/distributions").json()
+        history = client.get("/models/penguins/history").json()
+
+    assert monitoring["problem"] is None
+    assert [bucket["predictions"] for bucket in monitoring["traffic"] if bucket["predictions"]] == [1]
+    assert [(item["rows"], item["value"]) for item in monitoring["live"]["versions"]] == [(1, 0)]
+    assert (data["rows"], data["quarantined"], data["last_poll"]["outcome"]) == (1, 1, "delivered")
+    assert datetime.fromisoformat(data["batches"][0]["first_at"]).tzinfo is not None
+    assert (quarantine["total"], quarantine["rows"][0]["row"]) == (1, ["bad"])
+    assert (distributions["rows"], distributions["sampled"]) == (1, 1)
+    assert history["training_decisions"][0]["reasons"] == ["forced"]

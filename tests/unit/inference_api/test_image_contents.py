@@ -24,8 +24,8 @@ url, cache = sys.argv[1:]
 
 
 class NoRegistry:
-    def models(self):
-        return []
+    def model_tags(self):
+        return {}
 
 
 settings = InferenceApiSettings(
