@@ -16,6 +16,7 @@ from skl2onnx.common.shape_calculator import (
 from sklearn.base import BaseEstimator, is_classifier
 
 from pipeline.onnx_forest import Forest, forest_node
+from pipeline.onnx_thresholds import with_float32_thresholds
 
 INPUT_NAME = "features"
 OPSET = {"": 18, "ai.onnx.ml": 3}
@@ -67,6 +68,7 @@ def _forest_model(forest: Forest, width: int) -> onnx.ModelProto:
 
 def _converted_model(estimator: BaseEstimator, width: int) -> onnx.ModelProto:
     classifier = is_classifier(estimator)
+    estimator = with_float32_thresholds(estimator)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = to_onnx(
