@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from pipeline.search_space import Candidate
 from pipeline.use_case import EstimatorName
 
-# Fewer trees tell nothing about many.
-SMALLEST_TREES = 10
+# Fewer trees tell too little about many.
+SMALLEST_TREES = 5
 # The parameter that says how many trees; a linear model has none and is fitted whole in every rung.
 TREES: dict[EstimatorName, str] = {
     "random_forest": "n_estimators",

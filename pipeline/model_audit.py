@@ -5,36 +5,27 @@ A version that was registered from outside the training loop (a notebook, MLflow
 carries: what nothing recorded is listed as not provable, and only what contradicts itself is a violation.
 """
 
-import json
-import math
-import tempfile
-import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
+from pipeline.decision_audit import ALL_RECORDS, audit_champion, audit_decision
 from pipeline.errors import PipelineError
 from pipeline.findings import Findings
 from pipeline.lake import Lake
 from pipeline.mlflow_client import explained, open_client
-from pipeline.model_version import PROMOTION_TAG, VersionInfo
-from pipeline.promotion import DECISION_FILE
-from pipeline.registry import PRODUCTION, Registry
+from pipeline.model_version import VersionInfo
+from pipeline.registry import Registry
+from pipeline.reproduction import audit_model
+from pipeline.snapshot_audit import audit_snapshot, read_stored_rows
 from pipeline.use_case import UseCase
-from pipeline.warehouse import PromotionRecord, Warehouse
+from pipeline.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-    from pipeline.snapshot_audit import StoredRows
-
 Progress = Callable[[str], None]
-# What a decision made; a roll back or a promotion by hand has none.
-DECIDED = ("promote", "reject", "dry_run")
-# Looks at the champion before a disagreement counts.
-ATTEMPTS = 3
 
 
 class VersionAudit(BaseModel):
@@ -96,159 +87,57 @@ def audit_models(
     WarehouseError
         The warehouse cannot be used.
     """
-    from pipeline.snapshot_audit import read_stored_rows
-
     say = on_progress or (lambda _: None)
     versions = registry.versions(use_case.name)
     chosen = versions if version is None else [registry.resolve(use_case.name, version)]
-    history = warehouse.promotion_history(use_case.name, limit=1_000_000)
-    stored = read_stored_rows(use_case, warehouse) if chosen else None
     audits = []
-    for each in chosen:
-        say(f"version {each.version}: rows, decision, bundle{' and a new fit' if refit else ''}")
-        findings = Findings()
-        assert stored is not None
-        _audit_version(use_case, lake, registry, each, stored, history, findings, refit, jobs)
-        audits.append(
-            VersionAudit(version=each.version, run_id=each.run_id, champion=each.is_champion, findings=findings)
-        )
+    if chosen:
+        auditor = _Auditor(use_case, lake, warehouse, registry, jobs if refit else None)
+        for each in chosen:
+            say(f"version {each.version}: rows, decision, bundle{' and a new fit' if refit else ''}")
+            audits.append(auditor.audit(each))
     return ModelAudit(
-        use_case=use_case.name, versions=audits, champion=_audit_champion(registry, warehouse, use_case.name)
+        use_case=use_case.name, versions=audits, champion=audit_champion(registry, warehouse, use_case.name)
     )
 
 
-def _audit_version(
-    use_case: UseCase,
-    lake: Lake,
-    registry: Registry,
-    version: VersionInfo,
-    stored: "StoredRows",
-    history: list[PromotionRecord],
-    findings: Findings,
-    refit: bool,
-    jobs: int,
-) -> None:
-    from pipeline.reproduction import audit_model
-    from pipeline.snapshot_audit import audit_snapshot
+class _Auditor:
+    """Audits versions against one reading of the warehouse.
 
-    try:
-        with explained(registry.tracking_uri, f"read run {version.run_id}"):
-            run = open_client(registry.tracking_uri).get_run(version.run_id)
-    except PipelineError as error:
-        findings.problems.append(f"its run: {error}")
-        return
-    rows = audit_snapshot(version, run, lake, stored, findings)
-    score = None
-    if rows is None:
-        findings.unproved.append("that fitting it again gives the same model: there is no snapshot to fit it on")
-    else:
-        score = audit_model(use_case, registry, version, run, rows, findings, refit=refit, jobs=jobs)
-    _audit_decision(registry, version, run, history, score, findings)
+    Parameters
+    ----------
+    jobs : threads of a fit; None leaves the fit out.
+    """
 
+    def __init__(
+        self, use_case: UseCase, lake: Lake, warehouse: Warehouse, registry: Registry, jobs: int | None
+    ) -> None:
+        self.use_case = use_case
+        self.lake = lake
+        self.registry = registry
+        self.jobs = jobs
+        self.stored = read_stored_rows(use_case, warehouse)
+        self.history = warehouse.promotion_history(use_case.name, ALL_RECORDS)
 
-def _audit_decision(
-    registry: Registry,
-    version: VersionInfo,
-    run: "Run",
-    history: list[PromotionRecord],
-    score: float | None,
-    findings: Findings,
-) -> None:
-    """The decision in MLflow is the one in the table of promotions, and agrees with itself and with the model."""
-    own = [record for record in history if record.to_version == version.version]
-    judged = next((record for record in own if record.decision and record.action in DECIDED), None)
-    artifact = _read_decision(registry, run)
-    tag = version.tags.get(PROMOTION_TAG)
-    by_hand = [record for record in reversed(own) if record.decision is None]
-    findings.proved += [f"{_verb(record)} by hand ({record.actor}: {record.reason})" for record in by_hand]
-    if judged is None or judged.decision is None:
-        if tag is not None:
-            findings.problems.append("MLflow has a decision on it, the table of promotions has none")
-        elif artifact is not None:
-            findings.unproved.append(
-                "what came of its decision: the training is under way, or ended before it was done"
-            )
+    def audit(self, version: VersionInfo) -> VersionAudit:
+        """All findings on one version."""
+        findings = Findings()
+        try:
+            with explained(self.registry.tracking_uri, f"read run {version.run_id}"):
+                run = open_client(self.registry.tracking_uri).get_run(version.run_id)
+        except PipelineError as error:
+            findings.problems.append(f"its run: {error}")
         else:
-            findings.unproved.append("that it was judged on held-out rows: no decision on it was recorded")
-        return
-    if artifact is None:
-        findings.problems.append("the table of promotions has a decision on it, its run in MLflow has none")
-    elif artifact != judged.decision:
-        names = sorted(key for key in artifact.keys() | judged.decision.keys()
-                       if artifact.get(key) != judged.decision.get(key))  # fmt: skip
-        findings.problems.append(f"its decision in MLflow and in the table of promotions differ: {', '.join(names)}")
-    if tag is None:
-        findings.unproved.append(f"its tag {PROMOTION_TAG}: the training is under way, or ended before it was done")
-    elif tag != judged.action:
-        findings.problems.append(f"its tag {PROMOTION_TAG} is {tag}, the table of promotions says {judged.action}")
-    agrees = _check_sense(judged, score, findings)
-    if agrees and artifact == judged.decision:
-        verdict = {"promote": "promoted", "reject": "not promoted", "dry_run": "not promoted (dry run)"}[judged.action]
-        findings.proved.append(f"{verdict}: {judged.reason}")
-
-
-def _verb(record: PromotionRecord) -> str:
-    return "rolled back to" if record.action == "rollback" else "promoted"
-
-
-def _check_sense(judged: PromotionRecord, score: float | None, findings: Findings) -> bool:
-    """A decision follows from its checks, its action from it, and its score is the model's."""
-    decision: dict[str, Any] = judged.decision or {}
-    passed = all(check.get("passed") for check in decision.get("checks", []))
-    accepted = bool(decision.get("accepted"))
-    follows = findings.require(accepted == passed, "its decision does not follow from the checks in it")
-    follows &= findings.require(
-        accepted or judged.action == "reject", f"it was refused, and its action is {judged.action}"
-    )
-    noted = decision.get("challenger_score")
-    if score is not None and noted is not None:
-        holds = math.isclose(float(noted), score, rel_tol=1e-9)
-        follows &= findings.require(
-            holds, f"its decision says {decision.get('metric')} {noted:.6g}, its bundle reaches {score:.6g}"
+            self._audit_run(version, run, findings)
+        return VersionAudit(
+            version=version.version, run_id=version.run_id, champion=version.is_champion, findings=findings
         )
-    return follows
 
-
-def _read_decision(registry: Registry, run: "Run") -> dict[str, Any] | None:
-    client = open_client(registry.tracking_uri)
-    with explained(registry.tracking_uri, f"read the decision of run {run.info.run_id}"):
-        if DECISION_FILE not in {item.path for item in client.list_artifacts(run.info.run_id)}:
-            return None
-        with tempfile.TemporaryDirectory(prefix="decision-") as folder:
-            path = client.download_artifacts(run.info.run_id, DECISION_FILE, folder)
-            found: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
-            return found
-
-
-def _audit_champion(registry: Registry, warehouse: Warehouse, name: str) -> Findings:
-    """The champion is the one of the last promotion or roll back, and the only version in Production."""
-    for _ in range(ATTEMPTS - 1):
-        findings = _compare_champion(registry.versions(name), warehouse.promotion_history(name))
-        if not findings.problems:
-            return findings
-        # A promotion that takes place right now moves the stage, then the alias, then writes the history.
-        time.sleep(1)
-    return _compare_champion(registry.versions(name), warehouse.promotion_history(name))
-
-
-def _compare_champion(versions: list[VersionInfo], history: list[PromotionRecord]) -> Findings:
-    findings = Findings()
-    champion = next((version.version for version in versions if version.is_champion), None)
-    last = next((record for record in history if record.action in ("promote", "rollback")), None)
-    recorded = last.to_version if last else None
-    if champion is None and recorded is None:
-        return findings
-    findings.check(
-        champion == recorded,
-        f"version {champion} is the champion, as the last {last.action if last else ''} in the history says",
-        f"the champion is {_name(champion)}, the last promotion or roll back in the history is of {_name(recorded)}",
-    )
-    staged = sorted(version.version for version in versions if version.stage == PRODUCTION)
-    findings.require(
-        staged == [champion], f"stage {PRODUCTION} is of versions {staged}, the champion is {_name(champion)}"
-    )
-    return findings
-
-
-def _name(version: int | None) -> str:
-    return "no version" if version is None else f"version {version}"
+    def _audit_run(self, version: VersionInfo, run: "Run", findings: Findings) -> None:
+        rows = audit_snapshot(version, run, self.lake, self.stored, findings)
+        score = None
+        if rows is None:
+            findings.unproved.append("that fitting it again gives the same model: there is no snapshot to fit it on")
+        else:
+            score = audit_model(self.use_case, self.registry, version, run, rows, findings, jobs=self.jobs)
+        audit_decision(self.registry, version, run, self.history, score, findings)

@@ -40,10 +40,13 @@ def audit_model(
     rows: AuditedSnapshot,
     findings: Findings,
     *,
-    refit: bool = True,
-    jobs: int = 1,
+    jobs: int | None,
 ) -> float | None:
-    """Check the model, its serving bundle and its scores; with `refit`, fit it again and compare.
+    """Check the model, its serving bundle and its scores; fit it again and compare.
+
+    Parameters
+    ----------
+    jobs : threads of the fit; None leaves it out.
 
     Returns
     -------
@@ -64,7 +67,7 @@ def audit_model(
         if found is not None and not math.isclose(found, value, rel_tol=1e-9):
             findings.problems.append(f"{where} says {metric} {found:.6g}, its model reaches {value:.6g}")
     served = _audit_bundle(trained_as, registry, version, stored, rows.holdout, findings)
-    if refit:
+    if jobs is not None:
         _audit_refit(trained_as, run, stored, rows.train, features, findings, jobs)
     else:
         findings.unproved.append("that fitting it again gives the same model: not tried (--no-refit)")

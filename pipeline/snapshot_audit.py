@@ -89,9 +89,11 @@ def _audit_rows(frame: pl.DataFrame, snapshot: Snapshot, stored: StoredRows, fin
     missing = joined[f"{ROW_HASH}_stored"].null_count()
     findings.require(missing == 0, f"{missing} of its {frame.height} rows are not in the warehouse")
     found = joined.filter(pl.col(f"{ROW_HASH}_stored").is_not_null())
-    differs = [found[name].ne_missing(found[f"{name}_stored"].cast(found[name].dtype)) for name in names]
-    changed = sum(int(any(row)) for row in zip(*differs, strict=True)) if differs else 0
-    columns = [name for name, each in zip(names, differs, strict=True) if each.any()]
+    differs = found.select(
+        pl.col(name).ne_missing(pl.col(f"{name}_stored").cast(found.schema[name])).alias(name) for name in names
+    )
+    changed = int(differs.select(pl.any_horizontal(pl.all())).to_series().sum())
+    columns = [name for name in names if differs[name].any()]
     what = f"{changed} of its rows have other values in the warehouse than in the snapshot: {', '.join(columns)}"
     findings.require(changed == 0, what)
     if missing == 0 and changed == 0:
