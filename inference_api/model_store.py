@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from inference_api.errors import Refusal
+from inference_api.memory import release_memory
 from inference_api.metrics import ServiceMetrics
 from inference_api.model_cache import ModelCache, ServedRecord
 from inference_api.model_loader import ModelLoader
@@ -125,7 +126,9 @@ class ModelStore:
 
     def load(self, version: VersionInfo) -> Predictor:
         """Load any version, off the event loop; raises whatever keeps it from being served."""
-        return self._loader.load(self._opened(), version)[0]
+        predictor, _ = self._loader.load(self._opened(), version)
+        release_memory()
+        return predictor
 
     def set_traffic(self, name: str, rule: TrafficRule) -> None:
         """Keep a rule in the registry and follow it; off the event loop.
@@ -196,12 +199,14 @@ class ModelStore:
 
     def _follow(self) -> None:
         self._load_cached()
+        release_memory()
         while not self._stopping.is_set():
             before = self.states
             self.refresh()
             if self.states is not before:
                 # Models and MLflow's modules stay: a garbage collection that walks them would delay requests by 50 ms.
                 gc.freeze()
+                release_memory()
             pause = self._poll_seconds * random.uniform(0.9, 1.1)
             self._stopping.wait(max(pause, self._outage.retry_at - time.monotonic()))
 
