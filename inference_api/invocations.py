@@ -40,7 +40,7 @@ _encode = msgspec.json.Encoder().encode
 class InvocationsReply(msgspec.Struct):
     """Answer to many records: the class, as the training data have it, or the number."""
 
-    predictions: list[str] | list[float]
+    predictions: list[str | float]
 
 
 class InvocationsError(msgspec.Struct):

@@ -8,10 +8,13 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from inference_api.batch_replies import ColumnsReply, ManyReply
+from inference_api.body_forms import ARROW_TYPE
+from inference_api.columnar import COLUMNS_KEY
 from inference_api.explained_replies import ExplainedManyReply, ExplainedReply
 from inference_api.model_schema import record_schema
 from inference_api.model_state import ModelState
 from inference_api.model_store import ModelStore
+from inference_api.openapi_protocols import protocol_paths, protocol_schemas
 from inference_api.prediction_routes import MODEL_PREDICT_PATH, PREDICT_PATH, Reply
 from inference_api.request_schema import MODEL_KEY, RECORDS_KEY
 
@@ -43,6 +46,7 @@ _PARAMETERS = [
 _ERRORS = {
     "404": "No such model",
     "413": "Too many records or bytes",
+    "415": "A content type or compression that is not accepted",
     "422": "A mistake in the record: each is named with its field and what the field accepts",
     "429": "Saturated; see Retry-After",
     "503": "The model has no version to serve yet; see Retry-After",
@@ -74,6 +78,7 @@ def _document(app: FastAPI, served: list[ModelState], store: ModelStore) -> dict
         "type": "object",
         "properties": {"detail": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "object"}}]}},
     }
+    schemas |= protocol_schemas()
     records, examples, named_examples = [], {}, {}
     for state in served:
         assert state.predictor is not None
@@ -81,9 +86,12 @@ def _document(app: FastAPI, served: list[ModelState], store: ModelStore) -> dict
         schemas[f"record_{state.name}"] = record_schema(bundle)
         records.append({"$ref": f"#/components/schemas/record_{state.name}"})
         examples[state.name] = {"summary": bundle.title, "value": bundle.input_example}
+        columns = {name: [value] for name, value in bundle.input_example.items()}
+        examples[f"{state.name}, columns"] = {"summary": f"{bundle.title}, many", "value": {COLUMNS_KEY: columns}}
         named = {**bundle.input_example, MODEL_KEY: state.name}
         named_examples[state.name] = {"summary": bundle.title, "value": named}
     many = {"type": "object", "properties": {RECORDS_KEY: {"type": "array", "items": _any_of(records)}}}
+    by_column = {"type": "object", "properties": {COLUMNS_KEY: {"type": "object"}}, "required": [COLUMNS_KEY]}
     paths = document["paths"]
     paths[PREDICT_PATH] = {
         "post": _operation(
@@ -97,11 +105,12 @@ def _document(app: FastAPI, served: list[ModelState], store: ModelStore) -> dict
     }
     operation = _operation(
         "predict_model",
-        'Predict one record, or many as `{"records": [...]}`',
-        _any_of([*records, many]),
+        'Predict one record, or many: `{"records": [...]}`, `{"columns": {name: [...]}}` or an Arrow IPC stream',
+        _any_of([*records, many, by_column]),
         examples,
         "Reply",
         "ManyReply",
+        "ColumnsReply",
         "ExplainedReply",
         "ExplainedManyReply",
     )
@@ -114,7 +123,12 @@ def _document(app: FastAPI, served: list[ModelState], store: ModelStore) -> dict
             "schema": {"enum": [s.name for s in served] or [store.default]},
         },
     ]
+    arrow = {ARROW_TYPE.decode(): {"schema": {"type": "string", "format": "binary"}}}
+    operation["requestBody"]["content"] |= arrow
+    operation["responses"]["200"]["content"] |= arrow
     paths[MODEL_PREDICT_PATH] = {"post": operation}
+    predictors = [state.predictor for state in served if state.predictor is not None]
+    paths |= protocol_paths(predictors, [state.name for state in served] or [store.default])
     return document
 
 
