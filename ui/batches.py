@@ -59,7 +59,7 @@ def tiles(collection: Collection) -> list[Tile]:
 
 
 def latest_epoch(batches: Sequence[Batch]) -> int:
-    """How many times the source has started; 0 before the first batch."""
+    """How many times the source has started again."""
     return max((batch.epoch for batch in batches), default=0)
 
 

@@ -64,7 +64,9 @@ def draw_distributions(distributions: Distributions, use_case: str, t: Translato
         key=f"columns_{use_case}",
         persist_state="session",
     )
-    st.caption(t("data.distributions_of", sampled=f"{distributions.sampled:,}", rows=f"{distributions.rows:,}"))
+    rows, sampled = distributions.rows, distributions.sampled
+    whole = t("data.distributions_of_all", rows=f"{rows:,}")
+    st.caption(t("data.distributions_of", sampled=f"{sampled:,}", rows=f"{rows:,}") if sampled < rows else whole)
     if not chosen:
         st.markdown(t("data.columns_empty"))
     for start in range(0, len(chosen), CHARTS_PER_ROW):

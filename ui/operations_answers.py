@@ -27,7 +27,7 @@ class Batch(Answer):
 
     Parameters
     ----------
-    epoch : counts the restarts of the source, from 1; batch numbers repeat after each.
+    epoch : how many times the source had started again; batch numbers repeat after each.
     """
 
     epoch: int
@@ -73,7 +73,7 @@ class QuarantineReason(Answer):
 class QuarantinedRow(Answer):
     """A delivered row as it came, where it stood, and what is wrong with it."""
 
-    epoch: int = 1
+    epoch: int = 0
     batch_number: int
     row_index: int
     row: Any = None

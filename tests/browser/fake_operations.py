@@ -81,7 +81,7 @@ class FakeOperations:
             "quarantined": self._refused(),
             "batches": [
                 self._batch(epoch, number)
-                for epoch in range(1, self.epochs + 1)
+                for epoch in range(self.epochs)
                 for number in range(1, self.batches + 1)
             ],
             "last_poll": {"at": polled.isoformat(), "outcome": outcome, "detail": self.failed} if polled else None,
@@ -91,7 +91,7 @@ class FakeOperations:
         }
 
     def _batch(self, epoch: int, number: int) -> dict[str, Any]:
-        duplicate, quarantined = (8, 2) if (epoch, number) == (1, 3) else (0, 0)
+        duplicate, quarantined = (8, 2) if (epoch, number) == (0, 3) else (0, 0)
         at = datetime.now(UTC) - timedelta(minutes=5 * (self.batches - number))
         return {
             "epoch": epoch,
@@ -114,7 +114,7 @@ class FakeOperations:
             {"field": first.name, "reason": "-3 is below the minimum 0"},
             {"field": second.name, "reason": "'north' is not an integer"},
         ]
-        common = {"ledger_id": 3, "epoch": 1, "batch_number": 3}
+        common = {"ledger_id": 3, "epoch": 0, "batch_number": 3}
         return {
             "rows": [
                 {**common, "row_index": 17, "row": ["-3", "north", *row[2:]], "reasons": reasons},

@@ -1,40 +1,91 @@
-"""Takes the picture of the UI that the README shows, from a UI that is running with a real model.
+"""Takes the pictures of the UI that the documentation shows, from a UI that is running with real models and data.
 
-Usage: ``python -m tests.browser.screenshots [http://localhost:8503] [docs/images/ui-predict.png]``
+Usage: ``python -m tests.browser.screenshots [http://localhost:8503] [docs/images]``
 """
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.browser.chromium import open_chromium
-from tests.browser.ui_pages import open_ui, predict
+from tests.browser.ui_pages import PATIENCE_MS, open_ui, predict
 
-PICTURE = Path(__file__).resolve().parents[2] / "docs" / "images" / "ui-predict.png"
+IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
+WIDTH = 1280
+# What a reader takes in at a glance; the rest of a longer page is left out.
+MOST_HEIGHT = 1500
 
 
-def take_prediction(page: Page, url: str, picture: Path) -> None:
-    """Predict the typical case that the form starts with and save what the page shows."""
-    open_ui(page, url)
+def show_prediction(page: Page) -> None:
+    """Predict the example, of which there is more to explain than of the typical case."""
+    button = page.locator(".st-key-fill_example button")
+    button.click(timeout=PATIENCE_MS)
     predict(page, {})
     page.locator(".st-key-result [data-testid='stVegaLiteChart'] canvas, .st-key-result svg.marks").first.wait_for()
-    # Away from the button, which would look pressed.
+
+
+def show_charts(page: Page) -> None:
+    """Wait for the charts, which Streamlit draws after the rest."""
+    page.locator("[data-testid='stVegaLiteChart'] canvas, svg.marks").first.wait_for(timeout=PATIENCE_MS)
+
+
+def show_monitoring(page: Page) -> None:
+    """Wait for the charts of the last hour."""
+    page.get_by_text("1 hour").click(timeout=PATIENCE_MS)
+    show_charts(page)
+
+
+def show_models(page: Page) -> None:
+    """Wait for the metrics of a version."""
+    page.get_by_test_id("stMetric").first.wait_for(timeout=PATIENCE_MS)
+
+
+PICTURES: dict[str, tuple[str, Callable[[Page], None]]] = {
+    "ui-predict": ("", show_prediction),
+    "ui-models": ("models", show_models),
+    "ui-data": ("data", show_charts),
+    "ui-monitoring": ("monitoring", show_monitoring),
+}
+
+
+def take(page: Page, url: str, path: str, show: Callable[[Page], None], picture: Path) -> None:
+    """Open a page of the UI, bring it into the state to show, and save what is seen."""
+    page.set_viewport_size({"width": WIDTH, "height": 900})
+    open_ui(page, url, path)
+    show(page)
+    expect(page.get_by_test_id("stSkeleton")).to_have_count(0, timeout=PATIENCE_MS)
+    # Away from buttons, which would look pressed.
     page.mouse.move(700, 10)
+    # The page scrolls inside the window: only what is in the window is in the picture.
+    height = page.get_by_test_id("stMainBlockContainer").evaluate("element => element.scrollHeight")
+    page.set_viewport_size({"width": WIDTH, "height": min(int(height), MOST_HEIGHT)})
+    page.get_by_test_id("stMain").evaluate("element => element.scrollTo(0, 0)")
+    show_settled(page)
     picture.parent.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=picture, animations="disabled")
+
+
+def show_settled(page: Page) -> None:
+    """Wait until no script runs and the charts have taken their new size."""
+    expect(page.locator(".stApp[data-test-script-state='notRunning']")).to_have_count(1, timeout=PATIENCE_MS)
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
 def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("url", nargs="?", default="http://localhost:8503")
-    parser.add_argument("picture", nargs="?", type=Path, default=PICTURE)
+    parser.add_argument("folder", nargs="?", type=Path, default=IMAGES)
+    parser.add_argument("--only", choices=list(PICTURES), help="one picture")
     arguments = parser.parse_args()
+    chosen = {arguments.only: PICTURES[arguments.only]} if arguments.only else PICTURES
     with open_chromium() as browser:
-        page = browser.new_page(viewport={"width": 1280, "height": 1080}, locale="en-US")
-        take_prediction(page, arguments.url, arguments.picture)
-    print(f"wrote {arguments.picture}")
+        page = browser.new_page(locale="en-US", reduced_motion="reduce")
+        for name, (path, show) in chosen.items():
+            take(page, arguments.url, path, show, arguments.folder / f"{name}.png")
+            print(f"wrote {arguments.folder / name}.png", flush=True)
 
 
 if __name__ == "__main__":

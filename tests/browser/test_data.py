@@ -30,7 +30,7 @@ def test_a_batch_that_arrives_is_shown_without_a_click(page: Page, ui_url: str, 
     assert after
     assert (after["x"], after["y"], after["width"]) == (place["x"], place["y"], place["width"])
     # What tells of the rows changes with them.
-    expect(page.get_by_text(re.compile("of the 2,895 rows stored"))).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_text("Of all 2,895 rows stored")).to_be_visible(timeout=PATIENCE_MS)
 
 
 @pytest.mark.usefixtures("fake_api")

@@ -80,7 +80,7 @@ def _live_batches(name: str, drawn: Collection, t: Translator) -> None:
         st.metric(t("data.batches_seen"), f"{len(arrived)} / {len(strip)}", width="content", border=True)
         st.metric(t("data.rows"), f"{collection.rows:,}", width="content", border=True)
         st.metric(t("data.quarantined"), f"{collection.quarantined:,}", width="content", border=True)
-    restarts = latest_epoch(collection.batches) - 1
+    restarts = latest_epoch(collection.batches)
     if restarts > 0:
         st.caption(t("data.epoch_once") if restarts == 1 else t("data.epoch", times=restarts))
     if not arrived:
@@ -143,8 +143,8 @@ def batches_table(batches: Sequence[Batch], t: Translator) -> pd.DataFrame:
         t("data.table.quarantined"): [f"{batch.quarantined:,}" for batch in ordered],
         t("data.table.last_at"): [clock(batch.last_at) if batch.last_at else "" for batch in ordered],
     }
-    if latest_epoch(batches) > 1:
-        columns = {t("data.table.epoch"): [str(batch.epoch) for batch in ordered], **columns}
+    if latest_epoch(batches):
+        columns = {t("data.table.epoch"): [str(batch.epoch + 1) for batch in ordered], **columns}
     return pd.DataFrame(columns)
 
 

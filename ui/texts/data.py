@@ -118,6 +118,7 @@ DATA: Mapping[str, tuple[str, str]] = {
         "Of {sampled} of the {rows} rows stored.",
         "De {sampled} de las {rows} filas guardadas.",
     ),
+    "data.distributions_of_all": ("Of all {rows} rows stored.", "De todas las {rows} filas guardadas."),
     "data.distributions_none": (
         "Appears with the first stored rows.",
         "Aparece con las primeras filas guardadas.",

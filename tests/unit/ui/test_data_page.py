@@ -160,7 +160,7 @@ def test_the_strip_shows_the_batches_since_the_source_last_started(
 
 
 def test_a_batch_that_was_passed_over_is_not_to_come() -> None:
-    line = {"epoch": 1, "delivered": 5, "accepted": 5}
+    line = {"epoch": 0, "delivered": 5, "accepted": 5}
     collection = Collection.model_validate(
         {"use_case": "x", "title": "X", "batches": [{**line, "batch_number": 1}, {**line, "batch_number": 3}]}
     )
