@@ -18,11 +18,12 @@ from inference_api.metrics import ServiceMetrics
 from inference_api.middleware import RequestContext
 from inference_api.model_cache import ModelCache
 from inference_api.model_routes import RollBack, model_routes
-from inference_api.model_store import ModelStore, RegistryReader
+from inference_api.model_store import ModelStore
 from inference_api.openapi import live_openapi
 from inference_api.operations import Operations
 from inference_api.prediction_log import PredictionLog, Writer
 from inference_api.prediction_routes import PredictionService
+from inference_api.registry_reader import RegistryReader
 from inference_api.selection import Selector
 from inference_api.shadow import ShadowRunner
 from inference_api.v2_routes import v2_routes

@@ -87,7 +87,7 @@ class Failures:
 
 @dataclass
 class Attempts:
-    """Failed loads of one model's champion; another champion starts afresh."""
+    """Failed loads of one version; another one starts afresh."""
 
-    run_id: str = ""
+    version: VersionInfo
     failures: Failures = field(default_factory=Failures)

@@ -12,9 +12,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 
 from inference_api.errors import Refusal
 from inference_api.memory import release_memory
@@ -23,6 +22,7 @@ from inference_api.model_cache import ModelCache, ServedRecord
 from inference_api.model_loader import ModelLoader
 from inference_api.model_state import Attempts, Failures, ModelState, is_same, problem_of
 from inference_api.predictor import Predictor
+from inference_api.registry_reader import RegistryReader
 from inference_api.traffic import TrafficFollower
 from pipeline.errors import PipelineError
 from pipeline.model_version import VersionInfo
@@ -31,17 +31,6 @@ from pipeline.traffic import TrafficRule
 logger = logging.getLogger(__name__)
 
 RETRY_AFTER_SECONDS = 5
-
-
-class RegistryReader(Protocol):
-    """The part of `pipeline.registry.Registry` that serving needs."""
-
-    def model_tags(self) -> dict[str, dict[str, str]]: ...
-    def set_traffic(self, name: str, rule: TrafficRule) -> None: ...
-    def versions(self, name: str) -> list[VersionInfo]: ...
-    def has_bundle(self, version: VersionInfo) -> bool: ...
-    def download_bundle(self, version: VersionInfo, folder: Path) -> Path: ...
-    def download_model(self, version: VersionInfo, folder: Path) -> Path: ...
 
 
 class ModelStore:
@@ -236,8 +225,8 @@ class ModelStore:
             state = replace(state, problem=None, confirmed=True)
         else:
             attempts = self._attempts.get(name)
-            if attempts is None or attempts.run_id != champion.run_id:
-                attempts = self._attempts[name] = Attempts(champion.run_id)
+            if attempts is None or not is_same(attempts.version, champion):
+                attempts = self._attempts[name] = Attempts(champion)
             if retry_now or time.monotonic() >= attempts.failures.retry_at:
                 state = self._load(registry, state, champion, attempts)
                 self._publish(state)

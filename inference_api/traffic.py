@@ -77,14 +77,14 @@ class TrafficFollower:
         if before is not None and before.version is not None and is_same(before.version, version):
             if before.predictor is not None:
                 return replace(before, rule=rule, version=version)
-        elif state.name in self._attempts and self._attempts[state.name].run_id != version.run_id:
+        elif state.name in self._attempts and not is_same(self._attempts[state.name].version, version):
             del self._attempts[state.name]
         return self._load(registry, rule, version, before, retry_now=retry_now)
 
     def _load(
         self, registry: Any, rule: TrafficRule, version: VersionInfo, before: Traffic | None, *, retry_now: bool
     ) -> Traffic:
-        attempts = self._attempts.setdefault(version.name, Attempts(version.run_id))
+        attempts = self._attempts.setdefault(version.name, Attempts(version))
         if before is not None and not retry_now and time.monotonic() < attempts.failures.retry_at:
             return replace(before, rule=rule)
         try:
