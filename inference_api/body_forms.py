@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
@@ -11,7 +12,7 @@ from inference_api.arrow_reply import arrow_reply
 from inference_api.batch_replies import Encode, columns_reply, records_reply
 from inference_api.columnar import COLUMNS_KEY, ColumnReader
 from inference_api.errors import Refusal
-from inference_api.predictor import Predictor
+from inference_api.predictor import CHUNK_ROWS, Predictor
 from inference_api.record_stream import read_records
 from inference_api.request_schema import LARGE_BYTES, RECORDS_KEY, Values
 
@@ -96,4 +97,13 @@ def read_body(predictor: Predictor, body: bytes, forms: Forms, most: int) -> Val
     if not many and not forms.arrow_reply:
         return rows[0]
     encode = arrow_reply if forms.arrow_reply else records_reply
-    return Batch(predictor.columns_of(rows), RECORDS_KEY, encode)
+    return Batch(_transposed(validator.columns, rows), RECORDS_KEY, encode)
+
+
+def _transposed(names: tuple[str, ...], rows: list[Values]) -> Columns:
+    """Rows as columns, in steps between which other threads get their turn."""
+    columns: list[list[Any]] = [[] for _ in names]
+    for start in range(0, len(rows), CHUNK_ROWS):
+        for column, values in zip(columns, zip(*rows[start : start + CHUNK_ROWS], strict=True), strict=True):
+            column.extend(values)
+    return dict(zip(names, columns, strict=True))

@@ -184,8 +184,23 @@ def number_column(values: Sequence[Any] | NDArray[Any] | None, count: int) -> ND
     if found.dtype.kind == "M":
         days = found.astype("datetime64[D]")
         return np.where(np.isnat(days), np.nan, days.astype(np.float64))
+    quick = _numbers_at_once(found)
+    if quick is not None:
+        return quick
     numbers = (_number(value) for value in found.tolist())
     return np.fromiter((np.nan if n is None else n for n in numbers), dtype=np.float64, count=count)
+
+
+def _numbers_at_once(found: NDArray[Any]) -> NDArray[np.float64] | None:
+    """Numbers, or dates, among missing values, as numpy reads them; None for anything else."""
+    kinds = set(map(type, found.tolist())) - {type(None)}
+    if kinds <= {int, float}:
+        numbers: NDArray[np.float64] = found.astype(np.float64)
+        return numbers
+    if kinds == {date}:
+        days = found.astype("datetime64[D]")
+        return np.where(np.isnat(days), np.nan, days.astype(np.float64))
+    return None
 
 
 def text_column(values: Sequence[Any] | NDArray[Any] | None, count: int) -> list[Any]:
