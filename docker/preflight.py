@@ -26,6 +26,7 @@ SECRETS = (
     "AIRFLOW_SECRET_KEY",
     "API_KEY",
     "JUPYTER_TOKEN",
+    "GRAFANA_ADMIN_PASSWORD",
 )
 VOLUMES = Path("/volumes")
 
