@@ -11,6 +11,7 @@ Latency counts from the moment a request was due, so a service that stalls canno
 
 import argparse
 import asyncio
+import itertools
 import json
 import multiprocessing
 import os
@@ -20,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,25 +95,35 @@ def register(uri: str, name: str, folders: Sequence[Path]) -> None:
     registry.promote(name, 1)
 
 
-def promote_each(uri: str, versions: Sequence[int]) -> None:
+def promote_each(uri: str, url: str, versions: Sequence[int], ready: Any) -> None:
     """Promote one version after the other, in a process of its own so that it costs the load generator nothing."""
     registry = Registry(uri)
+    registry.models()  # imports MLflow
+    ready.set()
     for version in versions:
         registry.promote(NAME, version)
+        wait_for_version(url, NAME, version)
         time.sleep(PAUSE_SECONDS)
 
 
-async def send(url: str, body: bytes, rate: float, seconds: float) -> Load:
-    """Send requests when they are due, over a few connections that are kept open."""
+async def send(url: str, body: bytes, rate: float, seconds: float, go_on: Callable[[], bool]) -> Load:
+    """Send requests when they are due, over a few connections that are kept open.
+
+    Parameters
+    ----------
+    seconds, go_on : how long at least, and for how much longer.
+    """
     host, port = url.removeprefix("http://").split(":")
     head = f"POST /predict HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
     head += f"Content-Length: {len(body)}\r\n\r\n"
-    message, load, count = head.encode() + body, Load(), int(rate * seconds)
+    message, load, least = head.encode() + body, Load(), int(rate * seconds)
     begin = time.perf_counter() + 0.1
 
     async def client(place: int) -> None:
         reader, writer = await asyncio.open_connection(host, int(port))
-        for number in range(place, count, CONNECTIONS):
+        for number in itertools.count(place, CONNECTIONS):
+            if number >= least and not go_on():
+                break
             due = begin + number / rate
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
             writer.write(message)
@@ -185,13 +196,17 @@ def measure_rounds(options: argparse.Namespace, uri: str, url: str, body: bytes,
     versions = range(2, options.promotions + 2)
     ratios = []
     for number in range(options.rounds):
-        quiet = asyncio.run(send(url, body, options.rate, seconds))
+        quiet = asyncio.run(send(url, body, options.rate, seconds, lambda: False))
         order = list(versions) if number % 2 == 0 else [*reversed(versions[:-1]), 1]
-        promoter = multiprocessing.get_context("spawn").Process(target=promote_each, args=(uri, order))
+        context = multiprocessing.get_context("spawn")
+        ready = context.Event()
+        promoter = context.Process(target=promote_each, args=(uri, url, order, ready))
         promoter.start()
-        busy = asyncio.run(send(url, body, options.rate, seconds))
+        ready.wait(START_SECONDS)
+        busy = asyncio.run(send(url, body, options.rate, seconds, promoter.is_alive))
         promoter.join()
-        wait_for_version(url, NAME, order[-1])
+        if promoter.exitcode or not {*order} <= busy.answers.keys():
+            raise SystemExit(f"promoted {order}, but versions {sorted(busy.answers)} answered")
         check(quiet, expected)
         check(busy, expected)
         ratios.append(busy.p(99) / quiet.p(99))
@@ -248,7 +263,7 @@ def measure(scratch: Path, options: argparse.Namespace) -> None:
         register(uri, NAME, bundles)
         with running(api, url, "/readyz", settings) as (pid, seconds):
             print(f"ready after {seconds:.1f} s with an empty cache")
-            asyncio.run(send(url, json.dumps(example).encode(), options.rate, 3))
+            asyncio.run(send(url, json.dumps(example).encode(), options.rate, 3, lambda: False))
             print(f"resident with one model: {resident_mb(pid):.0f} MB")
         starts = []
         for _ in range(options.rounds):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
+from inference_api.memory import release_memory
 from inference_api.metrics import ServiceMetrics
 from inference_api.model_cache import ModelCache
 from inference_api.model_state import problem_of
@@ -60,6 +61,8 @@ class ModelLoader:
             predictor = self._alive.get(key)
         if predictor is None:
             predictor = self._new(version, folder)
+            # At once: what the next one needs to be read would be put between what this one left.
+            release_memory()
             with self._lock:
                 self._alive[key] = predictor
         return predictor

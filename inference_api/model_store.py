@@ -115,9 +115,7 @@ class ModelStore:
 
     def load(self, version: VersionInfo) -> Predictor:
         """Load any version, off the event loop; raises whatever keeps it from being served."""
-        predictor, _ = self._loader.load(self._opened(), version)
-        release_memory()
-        return predictor
+        return self._loader.load(self._opened(), version)[0]
 
     def set_traffic(self, name: str, rule: TrafficRule) -> None:
         """Keep a rule in the registry and follow it; off the event loop.
@@ -188,7 +186,6 @@ class ModelStore:
 
     def _follow(self) -> None:
         self._load_cached()
-        release_memory()
         while not self._stopping.is_set():
             before = self.states
             self.refresh()
