@@ -11,14 +11,19 @@ import numpy as np
 import pandas as pd
 
 from pipeline.bundle import BundleError
-from pipeline.errors import ArtifactsGone
+from pipeline.errors import ArtifactsGone, RegistryError
 from pipeline.evaluation import baseline_predictions
 from pipeline.export import ServedModel
 from pipeline.gate import Evidence
 from pipeline.gate_parity import Parity
+from pipeline.mlflow_client import explained, global_tracking_uri
 from pipeline.model_version import VersionInfo
 from pipeline.registry import Registry
 from pipeline.use_case import UseCase
+
+
+class NotJudged(RegistryError):
+    """A model cannot answer the held-out rows."""
 
 
 def gather_evidence(
@@ -42,9 +47,8 @@ def gather_evidence(
     opponent, problem = None, None
     if champion is not None:
         try:
-            with _served(registry, champion) as model:
-                opponent = _answers(model, holdout)
-        except (ArtifactsGone, BundleError) as error:
+            opponent = _champion_answers(use_case, registry, champion, holdout)
+        except (ArtifactsGone, BundleError, NotJudged) as error:
             problem = _explain(champion, challenger, error)
     return Evidence(
         truth=holdout[use_case.target.name].to_numpy(),
@@ -70,6 +74,31 @@ def _answers(model: ServedModel, holdout: pd.DataFrame) -> np.ndarray:
     # A column that has left the use case since is missing to an old champion, as it would be in a request.
     names = dict.fromkeys([*holdout.columns, *(column.name for column in model.bundle.columns)])
     return model.predict(holdout.reindex(columns=list(names)))
+
+
+def _champion_answers(
+    use_case: UseCase, registry: Registry, champion: VersionInfo, holdout: pd.DataFrame
+) -> np.ndarray:
+    if "serving_digest" in champion.tags:
+        with _served(registry, champion) as model:
+            return _answers(model, holdout)
+    return _foreign_answers(use_case, registry, champion, holdout)
+
+
+def _foreign_answers(use_case: UseCase, registry: Registry, version: VersionInfo, holdout: pd.DataFrame) -> np.ndarray:
+    """Of a model that was registered by other means, which has no bundle: through its MLflow flavour."""
+    import mlflow.pyfunc
+
+    uri = f"models:/{version.name}/{version.version}"
+    with explained(registry.tracking_uri, f"load {uri}"), global_tracking_uri(registry.tracking_uri):
+        model = mlflow.pyfunc.load_model(uri)
+    try:
+        answers = np.asarray(model.predict(holdout[[column.name for column in use_case.features]])).ravel()
+        if len(answers) != len(holdout):
+            raise ValueError(f"{len(answers)} answers to {len(holdout)} rows")
+        return answers.astype(np.float64) if use_case.task == "regression" else answers.astype(str).astype(object)
+    except Exception as error:  # a foreign model may raise anything
+        raise NotJudged(f"it was registered by other means and does not take these rows: {error}") from error
 
 
 def _explain(champion: VersionInfo, challenger: VersionInfo, error: Exception) -> str:

@@ -9,14 +9,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import mlflow
+import pandas as pd
 import polars as pl
 import pytest
 import yaml
 from mlflow.exceptions import MlflowException
+from mlflow.models import infer_signature
+from sklearn.dummy import DummyClassifier
 
 from pipeline import retraining
 from pipeline.errors import ConfigurationError, RegistryError, TrainingError, WarehouseError
 from pipeline.lake import FileLake
+from pipeline.mlflow_client import global_tracking_uri
 from pipeline.use_case import UseCase
 from tests.integration.training_loop import Loop, penguins_as_delivered, searching
 
@@ -191,6 +196,33 @@ def test_infinity_that_got_into_the_warehouse_is_named(loop: Loop) -> None:
         loop.retrain(forced=True)
 
 
+@pytest.mark.parametrize("usable", [True, False])
+def test_a_champion_that_was_registered_by_other_means_is_judged_if_it_takes_the_rows(loop: Loop, usable: bool) -> None:
+    features = [column.name for column in loop.use_case.features] if usable else ["wing_span"]
+    rows = pd.DataFrame({name: ["a", "b"] for name in features})
+    client = loop.registry._client
+    experiment = client.get_experiment_by_name("penguins")
+    assert experiment is not None
+    run_id = client.create_run(experiment.experiment_id).info.run_id
+    with global_tracking_uri(loop.registry.tracking_uri), mlflow.start_run(run_id=run_id):
+        dummy = DummyClassifier(strategy="constant", constant="Adelie").fit(rows, ["Adelie", "Gentoo"])
+        signature = infer_signature(rows) if not usable else None
+        uri = mlflow.sklearn.log_model(
+            dummy, name="model", signature=signature, pip_requirements=[], serialization_format="cloudpickle"
+        ).model_uri
+    foreign = loop.registry.register("penguins", run_id, uri, {})
+    loop.registry.promote("penguins", foreign.version)
+    loop.store(2, ROWS[200:])
+    result = loop.retrain(forced=True)
+    assert result.decision is not None
+    if usable:
+        assert (result.decision.opponent, result.promoted) == ("champion", True)
+        assert result.decision.opponent_score == pytest.approx(0.43, abs=0.1)
+    else:
+        assert not result.promoted
+        assert "registered by other means and does not take these rows" in result.decision.reasons[0]
+
+
 @pytest.mark.parametrize(
     "call",
     [
@@ -297,7 +329,11 @@ def test_two_trainings_at_once_promote_one_model(loop: Loop, tmp_path: Path) -> 
         )
         for _ in range(2)
     ]
-    ended = [(*run.communicate(timeout=120), run.returncode) for run in runs]
+    try:
+        ended = [(*run.communicate(timeout=600), run.returncode) for run in runs]
+    finally:
+        for run in runs:
+            run.kill()
     assert [code for *_, code in ended] == [0, 0], "\n".join(error for _, error, _ in ended)
     history = loop.warehouse.promotion_history("penguins")
     assert sorted(item.action for item in history) == ["promote", "promote", "reject"]
