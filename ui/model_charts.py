@@ -27,7 +27,12 @@ def confusion_chart(frame: pd.DataFrame, t: Translator) -> alt.LayerChart:
     """Heat map of `confusion_frame`: the darker, the larger the share of the true class."""
     order = list(dict.fromkeys(frame["true"]))
     base = alt.Chart(frame).encode(
-        x=alt.X("predicted:N", sort=order, title=t("report.predicted"), axis=alt.Axis(labelAngle=-40, labelLimit=110)),
+        x=alt.X(
+            "predicted:N",
+            sort=order,
+            title=t("report.predicted"),
+            axis=alt.Axis(labelAngle=-40, labelLimit=110, labelOverlap=False),
+        ),
         y=alt.Y("true:N", sort=order, title=t("report.true"), axis=alt.Axis(labelLimit=110)),
         tooltip=[
             alt.Tooltip("true:N", title=t("report.true")),

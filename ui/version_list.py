@@ -77,7 +77,9 @@ def _draw_entry(entry: Promotion, t: Translator) -> None:
     heading = {"reject": "rejected", "promote": "promoted", "dry_run": "dry_run", "rollback": "rollback"}
     key = heading.get(entry.action)
     decision = entry.decision
-    lines = reasons(decision) if decision and entry.action == "reject" and not decision.accepted else [entry.reason]
+    lines = [entry.reason]
+    if decision and (entry.action == "promote" or (entry.action == "reject" and not decision.accepted)):
+        lines = reasons(decision)
     title = t(f"versions.{key}", at=clock(entry.at)) if key else escape(entry.action)
     st.markdown(f"{title}\n" + "\n".join(f"- {escape(line)}" for line in lines if line))
     if decision and decision.checks:
@@ -87,7 +89,7 @@ def _draw_entry(entry: Promotion, t: Translator) -> None:
 
 
 def reasons(decision: Decision) -> list[str]:
-    """What kept a version from being promoted, one sentence each."""
+    """What kept a version from being promoted, or let it be, one sentence each."""
     return [check.detail for check in decision.checks if not check.passed] or list(decision.reasons)
 
 

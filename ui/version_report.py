@@ -82,18 +82,15 @@ def _draw_confusion(evaluation: Evaluation, details: ModelDetails, t: Translator
     frame = confusion_frame(evaluation, details.labels)
     right = frame[frame["true"] == frame["predicted"]]
     said = ", ".join(f"{row.true} {percent(row.share)}" for row in right.itertuples())
-    left, beside = st.columns([3, 2], gap="medium")
-    with left:
-        st.subheader(t("report.confusion"))
-        st.altair_chart(confusion_chart(frame, t), alt=t("report.confusion_chart", shares=said))
-    with beside:
-        table = pd.DataFrame(
-            {
-                t("report.class"): [details.labels.get(score.name, score.name) for score in evaluation.classes],
-                t("report.rows"): [f"{score.rows:,}" for score in evaluation.classes],
-                t("report.precision"): [f"{score.precision:.3f}" for score in evaluation.classes],
-                t("report.recall"): [f"{score.recall:.3f}" for score in evaluation.classes],
-                "F1": [f"{score.f1:.3f}" for score in evaluation.classes],
-            }
-        )
-        st.table(table.map(escape), border="horizontal", hide_index=True)
+    st.subheader(t("report.confusion"))
+    st.altair_chart(confusion_chart(frame, t), alt=t("report.confusion_chart", shares=said))
+    table = pd.DataFrame(
+        {
+            t("report.class"): [details.labels.get(score.name, score.name) for score in evaluation.classes],
+            t("report.rows"): [f"{score.rows:,}" for score in evaluation.classes],
+            t("report.precision"): [f"{score.precision:.3f}" for score in evaluation.classes],
+            t("report.recall"): [f"{score.recall:.3f}" for score in evaluation.classes],
+            "F1": [f"{score.f1:.3f}" for score in evaluation.classes],
+        }
+    )
+    st.table(table.map(escape), border="horizontal", hide_index=True)

@@ -63,6 +63,8 @@ def _draw_input(model: str, field: FormField, t: Translator) -> None:
         "help": _help(field, t),
         # Kept while the person looks at another page or model.
         "persist_state": "session",
+        # Sent with the next press: a run after each field would redraw the one that is being typed in.
+        "on_change": "ignore",
     }
     if field.required:
         placeholder = t("predict.choose" if field.kind == "category" else "predict.required")

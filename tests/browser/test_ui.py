@@ -7,7 +7,16 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.fake_inference_api import EXAMPLES, FakeInferenceApi
-from tests.browser.ui_pages import PATIENCE_MS, choose_model, field, fill_predict_form, open_ui, predict, press_predict
+from tests.browser.ui_pages import (
+    PATIENCE_MS,
+    choose,
+    choose_model,
+    field,
+    fill_predict_form,
+    open_ui,
+    predict,
+    press_predict,
+)
 from tests.browser.ui_pages import result as result_of
 
 pytestmark = pytest.mark.browser
@@ -40,7 +49,7 @@ def test_wrong_values_stay_in_the_form_and_are_explained(page: Page, ui_url: str
         "Soil type: campo obligatorio. Se admite uno de los 40 valores de la lista.",
     ):
         expect(result_of(page)).to_contain_text(message)
-        expect(page.get_by_test_id("stForm")).to_contain_text(message)
+        expect(page.locator(".st-key-form")).to_contain_text(message)
     expect(field(page, "Elevation").locator("input")).to_have_value("-1")
     assert fake_api.received == []
 
@@ -77,13 +86,53 @@ def test_a_failed_prediction_is_a_message_and_can_be_retried(
     expect(page.get_by_text("Traceback")).to_have_count(0)
 
 
-@pytest.mark.usefixtures("fake_api")
-def test_models_and_their_versions(page: Page, ui_url: str) -> None:
+def test_a_slider_moves_with_the_keyboard_and_the_number_follows(
+    page: Page, ui_url: str, fake_api: FakeInferenceApi
+) -> None:
+    open_ui(page, ui_url)
+    slider = page.locator("[class*='st-key-slider_'][class*='_Slope']").get_by_role("slider")
+    expect(slider).to_have_value("3", timeout=PATIENCE_MS)
+    slider.press("ArrowRight")
+    expect(field(page, "Slope").locator("input[type=text], input[type=number]")).to_have_value("4", timeout=PATIENCE_MS)
+    predict(page, {"Aspect": 90})
+    assert (fake_api.received[0]["Slope"], fake_api.received[0]["Aspect"]) == (4, 90)
+
+
+def test_why_and_what_if_are_shown_beside_a_prediction(page: Page, ui_url: str, fake_api: FakeInferenceApi) -> None:
+    open_ui(page, ui_url)
+    predict(page, {"Slope": 7})
+    why, what_if = page.locator(".st-key-why"), page.locator(".st-key-what_if")
+    expect(why).to_contain_text("The probability of Aspen is 18.2 % for a typical case", timeout=PATIENCE_MS)
+    expect(why.get_by_test_id("stVegaLiteChart")).to_be_visible(timeout=PATIENCE_MS)
+    expect(what_if.get_by_test_id("stVegaLiteChart")).to_be_visible(timeout=PATIENCE_MS)
+    # The feature with the largest contribution comes first.
+    assert sorted(set(fake_api.received_columns[0]["Elevation"])) == fake_api.received_columns[0]["Elevation"]
+    choose(page, what_if.locator("[class*='st-key-what_if_']"), "Wilderness area")
+    expect(what_if).to_contain_text("Wilderness area takes each of its values", timeout=PATIENCE_MS)
+    assert fake_api.received_columns[-1]["Wilderness_Area"] == ["Rawah", "Neota", "Commanche", "Cache"]
+    assert set(fake_api.received_columns[-1]["Elevation"]) == {2596}
+
+
+def test_another_version_is_asked_when_it_is_chosen(page: Page, ui_url: str, fake_api: FakeInferenceApi) -> None:
+    open_ui(page, ui_url)
+    choose(page, page.locator("[class*='st-key-version_covertype']"), "Version 3 · challenger")
+    answer = predict(page, {})
+    assert "Forest cover type, version 3" in answer
+    assert len(fake_api.received) == 1
+
+
+def test_an_older_api_still_predicts(page: Page, ui_url: str, fake_api: FakeInferenceApi) -> None:
+    fake_api.old = True
     open_ui(page, ui_url, "models")
-    card = page.locator(".st-key-model_covertype")
-    expect(card).to_contain_text("version 2", timeout=PATIENCE_MS)
-    expect(card).to_contain_text("0.8712")
-    expect(card.get_by_test_id("stDataFrame")).to_be_visible()
+    page.get_by_role("button", name="Refresh").click()
+    expect(page.get_by_text("of an older release")).to_be_visible(timeout=PATIENCE_MS)
+    page.get_by_role("link", name="Predict").click()
+    assert "Aspen" in predict(page, {})
+    expect(page.locator(".st-key-why")).to_have_count(0)
+    fake_api.old = False
+    page.get_by_role("link", name="Models").click()
+    page.get_by_role("button", name="Refresh").click()
+    expect(page.get_by_text("of an older release")).to_have_count(0, timeout=PATIENCE_MS)
 
 
 @pytest.mark.usefixtures("fake_api")
@@ -104,7 +153,8 @@ def test_the_browser_asks_nobody_but_the_ui(page: Page, ui_url: str) -> None:
     open_ui(page, ui_url)
     predict(page, {})
     open_ui(page, ui_url, "models")
-    expect(page.get_by_test_id("stDataFrame").first).to_be_visible(timeout=PATIENCE_MS)
+    page.get_by_role("tab", name="Report").click()
+    expect(page.get_by_test_id("stVegaLiteChart").first).to_be_visible(timeout=PATIENCE_MS)
     assert hosts - {""} == {urlsplit(ui_url).netloc}
 
 

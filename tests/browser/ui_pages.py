@@ -31,7 +31,7 @@ def open_ui(page: Page, url: str, path: str = "", language: str = "en") -> None:
 
 def choose_model(page: Page, title: str) -> None:
     """Choose a model by its title and wait for its form."""
-    _choose(page, page.locator(".st-key-model"), title)
+    choose(page, page.locator(".st-key-model"), title)
     page.locator(".st-key-predict button").wait_for(timeout=PATIENCE_MS)
 
 
@@ -46,7 +46,7 @@ def fill_predict_form(page: Page, values: Mapping[str, Any]) -> None:
     for name, value in values.items():
         entry = field(page, name)
         if entry.get_by_test_id("stSelectbox").count():
-            _choose(page, entry, value)
+            choose(page, entry, value)
             continue
         box = entry.locator("input").first
         box.fill("" if value is None else str(value))
@@ -73,7 +73,8 @@ def predict(page: Page, values: Mapping[str, Any]) -> str:
     return result(page).inner_text()
 
 
-def _choose(page: Page, entry: Locator, value: str | None) -> None:
+def choose(page: Page, entry: Locator, value: str | None) -> None:
+    """Choose an entry of a select box by the value or the words it begins with; None empties the box."""
     box = entry.locator("input").first
     if value is None:
         entry.get_by_role("button", name="Clear value").click()
