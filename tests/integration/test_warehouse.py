@@ -212,6 +212,21 @@ def test_decisions_and_predictions_are_kept(warehouse: Warehouse) -> None:
     assert len(warehouse.predictions("penguins", limit=2)) == 2
 
 
+def test_the_newest_rows_are_read_column_by_column(warehouse: Warehouse, house_prices: UseCase, lake: Lake) -> None:
+    warehouse.migrate([house_prices])
+    house = ["1.0", "sold", "250000", "3", "2", "0.1", "9.0", "Salem", "Oregon", "97301", "1500", "2019-05-01"]
+    for batch, prices in ((1, ["1000", "2000"]), (2, ["3000"])):
+        rows = [[*house[:2], price, *house[3:]] for price in prices]
+        collect(house_prices, MemorySource(reply(batch, rows)), lake, warehouse)
+    first, second = (entry.id for entry in warehouse.ledger(house_prices))
+
+    assert sorted(warehouse.newest_rows(house_prices, 10)["price"]) == [1000, 2000, 3000]
+    newest = warehouse.newest_rows(house_prices, 10, after_ledger_id=first)
+    assert (newest["price"], newest["city"], str(newest["prev_sold_date"][0])) == ([3000.0], ["Salem"], "2019-05-01")
+    assert warehouse.newest_rows(house_prices, 1)["price"] == [3000.0]
+    assert warehouse.newest_rows(house_prices, 10, after_ledger_id=second)["price"] == []
+
+
 def test_a_store_that_fails_half_way_leaves_nothing(warehouse: Warehouse, penguins: UseCase, lake: Lake) -> None:
     warehouse.migrate([penguins])
     with warehouse.database.engine.begin() as connection:
