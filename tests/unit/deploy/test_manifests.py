@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import kubernetes_validate
 import pytest
 
+from deploy.k8s.compose_settings import compose_services
 from pipeline.settings import ExternalDataApiSettings, InferenceApiSettings
 from tests.kustomize import Manifests, Workload
 
@@ -145,11 +147,26 @@ def test_every_service_is_probed_at_a_port_it_has(overlay: Manifests) -> None:
     for workload in overlay.workloads():
         if workload.kind == "Job":
             continue
-        assert "startupProbe" in probes(workload), workload.name
+        assert "readinessProbe" in probes(workload), workload.name
         ports = {port["name"] for port in workload.container.get("ports", [])}
         for probe in probes(workload).values():
             for kind in ("httpGet", "tcpSocket"):
                 assert kind not in probe or probe[kind]["port"] in ports, workload.name
+
+
+def test_no_probe_can_end_a_training(overlay: Manifests) -> None:
+    """A search takes all processors for minutes, and tasks do not need the API server to be there all the time."""
+    assert set(probes(overlay.workload("airflow-scheduler"))) == {"readinessProbe"}
+
+
+@pytest.mark.parametrize("name", [name for name, service in compose_services().items() if "healthcheck" in service])
+def test_a_probe_asks_what_the_healthcheck_of_compose_asks(name: str, local: Manifests) -> None:
+    command = [str(part) for part in compose_services()[name]["healthcheck"]["test"]]
+    asked = str(list(probes(local.workload(name)).values()))
+    urls = [urlsplit(part) for part in command if part.startswith("http://")]
+    wanted = [f"{url.path}?{url.query}".rstrip("?") for url in urls] or [command[-1].rpartition("/")[2]]
+
+    assert [path for path in wanted if path not in asked] == []
 
 
 @pytest.mark.parametrize(

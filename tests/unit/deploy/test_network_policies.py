@@ -63,7 +63,7 @@ def test_the_ui_reaches_the_inference_api_and_no_data(overlay: Manifests) -> Non
         ("pipeline-init", {"minio", "mysql"}),
         ("airflow-init", {"postgres"}),
         ("airflow-api-server", {"postgres"}),
-        ("airflow-dag-processor", {"postgres"}),
+        ("airflow-dag-processor", {"airflow-api-server", "postgres"}),
         ("preflight", set()),
         ("mysql", set()),
         ("airflow-scheduler", {"airflow-api-server", "inference-api", "minio", "mlflow", "mysql", "postgres"}),
