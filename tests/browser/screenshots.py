@@ -5,8 +5,10 @@ Usage: ``python -m tests.browser.screenshots [http://localhost:8503] [docs/image
 
 import argparse
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.browser.chromium import open_chromium
@@ -15,13 +17,14 @@ from tests.browser.ui_pages import PATIENCE_MS, open_ui, predict
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 WIDTH = 1280
 # What a reader takes in at a glance; the rest of a longer page is left out.
-MOST_HEIGHT = 1500
+MOST_HEIGHT = 2100
+# Enough for text and charts, and a quarter of the bytes.
+COLOURS = 160
 
 
 def show_prediction(page: Page) -> None:
     """Predict the example, of which there is more to explain than of the typical case."""
-    button = page.locator(".st-key-fill_example button")
-    button.click(timeout=PATIENCE_MS)
+    page.locator(".st-key-fill_example button").click(timeout=PATIENCE_MS)
     predict(page, {})
     page.locator(".st-key-result [data-testid='stVegaLiteChart'] canvas, .st-key-result svg.marks").first.wait_for()
 
@@ -64,7 +67,8 @@ def take(page: Page, url: str, path: str, show: Callable[[Page], None], picture:
     page.get_by_test_id("stMain").evaluate("element => element.scrollTo(0, 0)")
     show_settled(page)
     picture.parent.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=picture, animations="disabled")
+    seen = Image.open(BytesIO(page.screenshot(animations="disabled"))).convert("RGB")
+    seen.quantize(COLOURS, dither=Image.Dither.NONE).save(picture, optimize=True)
 
 
 def show_settled(page: Page) -> None:
