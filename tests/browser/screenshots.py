@@ -24,7 +24,10 @@ COLOURS = 160
 
 def show_prediction(page: Page) -> None:
     """Predict the example, of which there is more to explain than of the typical case."""
-    page.locator(".st-key-fill_example button").click(timeout=PATIENCE_MS)
+    page.locator(".st-key-fill_example button").first.click(timeout=PATIENCE_MS)
+    # The fields change one by one while the script runs, which begins a moment after the click.
+    expect(page.locator(".stApp[data-test-script-state='running']")).to_have_count(1, timeout=PATIENCE_MS)
+    show_settled(page)
     predict(page, {})
     page.locator(".st-key-result [data-testid='stVegaLiteChart'] canvas, .st-key-result svg.marks").first.wait_for()
 
