@@ -18,6 +18,8 @@ MOST_FEATURES = 8
 # Told apart by the colour-blind, and readable on light and dark.
 RAISES, LOWERS, NEUTRAL = "#4a86c5", "#c77d1e", "#7d8a84"
 _OF_CLASS = "probability of "
+# Of the answer itself: what lies below is rounding.
+NOTHING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,10 @@ def show_explanation(
         "value": escape(_amount(explanation.value, details.unit, of_class=of_class)),
     }
     st.subheader(t("why.title"))
+    least = NOTHING * abs(explanation.value)
+    if all(abs(contribution) <= least for contribution in explanation.contributions.values()):
+        st.markdown(t("why.typical", **words))
+        return
     st.markdown(t("why.intro", **words))
     unit = t("why.points") if of_class else (details.unit or "")
     said = "; ".join(f"{bar.name}: {_signed(bar.contribution, of_class=of_class)} {unit}".strip() for bar in bars)

@@ -141,11 +141,17 @@ def _chart(
     tooltip = [alt.Tooltip("value", title=field.label), alt.Tooltip("shown:N", title=title)]
     base = alt.Chart(frame)
     if field.kind == "category":
+        names = alt.Axis(labelLimit=150, labelOverlap=False, ticks=False, domain=False)
         return (
             base.mark_bar(cornerRadiusEnd=3)
             .encode(
                 x=alt.X("outcome:Q", title=title, axis=axis, scale=scale),
-                y=alt.Y("value:N", sort=None, title=None, axis=alt.Axis(labelLimit=150, ticks=False, domain=False)),
+                y=alt.Y(
+                    "value:N",
+                    sort=None,
+                    title=None,
+                    axis=alt.Axis(labelLimit=150, labelOverlap=False, ticks=False, domain=False),
+                ),
                 color=alt.Color(
                     "kind:N",
                     scale=alt.Scale(domain=[t("what_if.now"), t("what_if.other")], range=[NOW, RAISES]),
@@ -153,7 +159,7 @@ def _chart(
                 ),
                 tooltip=tooltip,
             )
-            .properties(height=max(120, 20 * len(frame) + 60))
+            .properties(height=22 * len(frame) + 130)
         )
     name = field.label if not field.unit else f"{field.label} ({field.unit})"
     x = alt.X(

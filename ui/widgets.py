@@ -48,7 +48,8 @@ def draw_fields(model: str, fields: Sequence[FormField], explained: Mapping[str,
     for start in range(0, len(fields), FIELDS_PER_ROW):
         row = fields[start : start + FIELDS_PER_ROW]
         # Labels may take two lines and explanations more: inputs of a row stay level while nothing is wrong.
-        level: Literal["top", "bottom"] = "top" if any(field.name in explained for field in row) else "bottom"
+        uneven = any(field.name in explained or has_slider(field) for field in row)
+        level: Literal["top", "bottom"] = "top" if uneven else "bottom"
         for field, column in zip(row, st.columns(FIELDS_PER_ROW, gap="medium", vertical_alignment=level), strict=False):
             with column, st.container(gap="xsmall"):
                 _draw_input(model, field, t)

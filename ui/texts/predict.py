@@ -74,6 +74,12 @@ PREDICT: Mapping[str, tuple[str, str]] = {
         "La {output} es **{base}** para {reference} y **{value}** para este. Cada barra es lo que un valor de "
         "este caso le sumó o le restó; juntas forman la diferencia.",
     ),
+    "why.typical": (
+        "This case is what it would be compared with, {reference}, so nothing pushed the prediction: the {output} is "
+        "**{value}**. Change a value and predict again to see what it does.",
+        "Este caso es con lo que se compararía, {reference}, así que nada impulsó la predicción: la {output} es "
+        "**{value}**. Cambia un valor y predice de nuevo para ver su efecto.",
+    ),
     "why.others": ("{count} others together", "otros {count} en conjunto"),
     "why.empty": ("empty", "vacío"),
     "why.raises": ("raises it", "la sube"),
