@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import msgspec
-from msgspec.structs import astuple
 
 from inference_api.errors import Refusal
 from inference_api.explanation import Explanation, explain
@@ -49,7 +48,7 @@ def explained(predictor: Predictor, rows: Sequence[Values]) -> list[ExplainedOut
         raise Refusal(413, f"one request may have at most {MOST_EXPLAINED} records explained; send fewer")
     outcomes = predictor.predict_many(rows)
     return [
-        ExplainedOutcome(*astuple(outcome), explain(predictor, row))
+        ExplainedOutcome(outcome.prediction, outcome.label, outcome.probabilities, explain(predictor, row))
         for outcome, row in zip(outcomes, rows, strict=True)
     ]
 
@@ -60,4 +59,13 @@ def explained_reply(
     """The reply to one record, or to a list of them."""
     if many:
         return ExplainedManyReply(outcomes, predictor.name, predictor.version, request_id)
-    return ExplainedReply(*astuple(outcomes[0]), predictor.name, predictor.version, request_id)
+    [one] = outcomes
+    return ExplainedReply(
+        one.prediction,
+        one.label,
+        one.probabilities,
+        one.explanation,
+        predictor.name,
+        predictor.version,
+        request_id,
+    )
