@@ -314,3 +314,31 @@ def test_what_is_no_record_in_a_large_body_is_named_by_its_place(service: Servic
     reply = service.client.post(URL, content=body + " " * LARGE_BYTES)
     assert reply.status_code == 422
     assert reply.json()["detail"][0]["loc"] == ["body", "records", 12]
+
+
+@pytest.mark.parametrize(
+    "url", ["/predict", URL, "/v2/models/covertype/infer", "/invocations", "/models/covertype/invocations"]
+)
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 10_000_000,
+        b"{" * 10_000_000,
+        b'{"a":' * 2_000_000,
+        b"5" * 10_000_000,
+        b" " * 10_000_000,
+        b'"' + b"x" * 10_000_000 + b'"',
+        b'{"records":[' + b"{}," * 3_000_000 + b"{}]}",
+        b'{"inputs":[' + b"{}," * 3_000_000 + b"{}]}",
+        b'{"dataframe_split":{"columns":[],"data":[' + b"[]," * 3_000_000 + b"[]]}}",
+        b'{"columns":{"Elevation":[' + b"1," * 5_000_000 + b"1]}}",
+        json.dumps({str(i): i for i in range(500_000)}).encode(),
+    ],
+    ids=lambda body: body[:12].decode(),
+)
+def test_large_nonsense_is_refused_by_every_route(service: Service, url: str, body: bytes) -> None:
+    reply = service.client.post(url, content=body)
+    assert reply.status_code in (400, 413, 422)
+    assert reply.json()
+    assert len(reply.content) < 100_000
+    assert service.client.post("/predict", json=COURSE_RECORD).status_code == 200
