@@ -1,9 +1,10 @@
-"""Our model search against the course's grid search, on the same rows, one after the other.
+"""Our model searches against the course's grid search, on the same rows, one after the other.
 
 The course's: ``GridSearchCV`` over 27 random forests × 3 folds, scaling and one-hot encoding inside the pipeline.
-Ours: the search of the use case's YAML, and the fit of its winner. Logging to MLflow is left out of both.
+Ours: the search of the use case's YAML; the course's own 27 forests by successive halving, over rows and over trees;
+and halving over a space of four families. Each with the fit of its winner. Logging to MLflow is left out of all.
 
-    OMP_NUM_THREADS=1 python benchmarks/search.py --csv covertype.csv
+    OMP_NUM_THREADS=1 python -m benchmarks.search --csv covertype.csv
 """
 
 import argparse
@@ -11,9 +12,11 @@ import hashlib
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import polars as pl
 from sklearn.compose import ColumnTransformer
@@ -25,16 +28,39 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from pipeline.dataset import ROW_HASH, is_held_out, model_columns, model_frame
 from pipeline.search import cross_validate
 from pipeline.training import fit
-from pipeline.use_case import UseCase, load_use_case
+from pipeline.use_case import Search, UseCase, load_use_case
+
+Frames = tuple[pd.DataFrame, pd.DataFrame]
 
 COURSE_GRID = {
     "model__n_estimators": [50, 100, 200],
     "model__max_depth": [10, 20, None],
     "model__min_samples_split": [2, 5, 10],
 }
+# The same forests by name of our YAML, and a space no grid search would go through.
+FORESTS = [
+    {
+        "estimator": "random_forest",
+        "parameters": {name.removeprefix("model__"): values for name, values in COURSE_GRID.items()},
+    }
+]
+WIDE = [
+    {
+        "estimator": "extra_trees",
+        "parameters": {
+            "n_estimators": [100],
+            "max_features": ["sqrt", 0.3, 0.5, 0.7],
+            "max_leaf_nodes": [1000, 4000],
+            "min_samples_leaf": [1, 2],
+        },
+    },
+    {"estimator": "random_forest", "parameters": {"n_estimators": [100], "max_features": ["sqrt", 0.3, 0.5]}},
+    {"estimator": "lightgbm", "parameters": {"n_estimators": [100], "num_leaves": [15, 31, 63]}},
+    {"estimator": "linear", "parameters": {"C": [0.1, 1.0, 10.0]}},
+]
 
 
-def read_frames(use_case: UseCase, path: Path, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+def read_frames(use_case: UseCase, path: Path, seed: int) -> Frames:
     """Training and held-out rows of a CSV in the use case's columns; another seed holds out other rows."""
     rows = pl.read_csv(path, infer_schema=False).unique(maintain_order=True)
     salted = (f"{seed}|{'|'.join(row)}".encode() for row in rows.iter_rows())
@@ -58,14 +84,21 @@ def course_search(use_case: UseCase, train: pd.DataFrame, jobs: int) -> Any:
     return grid.fit(train[numeric + category], train[use_case.target.name])
 
 
-def our_search(use_case: UseCase, train: pd.DataFrame, jobs: int) -> Any:
-    """The search of the use case."""
+def our_search(strategy: Search | None, use_case: UseCase, train: pd.DataFrame, jobs: int) -> Any:
+    """The search of the use case, or another one, and the fit of its winner."""
+    if strategy is not None:
+        training = use_case.training.model_copy(update={"search": strategy})
+        use_case = use_case.model_copy(update={"training": training})
     return fit(use_case, cross_validate(use_case, train, jobs)[0].candidate, train, jobs)
 
 
-def timed(
-    search: Callable[..., Any], use_case: UseCase, frames: tuple[pd.DataFrame, pd.DataFrame], jobs: int
-) -> tuple[float, float]:
+def halving(use_case: UseCase, candidates: list[dict[str, Any]], **options: Any) -> Search:
+    """A halving search over other candidates, on as many rows as the use case's own search compares them on."""
+    document = {"strategy": "halving", "max_rows": use_case.training.search.max_rows, "folds": 3, **options}
+    return Search.model_validate({**document, "candidates": candidates})
+
+
+def timed(search: Callable[..., Any], use_case: UseCase, frames: Frames, jobs: int) -> tuple[float, float]:
     """Seconds of a search, and the held-out accuracy of what it found."""
     train, holdout = frames
     start = time.perf_counter()
@@ -73,6 +106,17 @@ def timed(
     seconds = time.perf_counter() - start
     features = holdout[[column.name for column in use_case.features]]
     return seconds, float((model.predict(features) == holdout[use_case.target.name]).mean())
+
+
+def searches(use_case: UseCase) -> dict[str, Callable[..., Any]]:
+    """What is compared, by name, the course's first."""
+    return {
+        "course: grid of 27 forests": course_search,
+        "ours: covertype.yaml": partial(our_search, None),
+        "ours: the 27 forests, halving rows": partial(our_search, halving(use_case, FORESTS)),
+        "ours: the 27 forests, halving trees": partial(our_search, halving(use_case, FORESTS, resource="trees")),
+        "ours: 25 of four families, halving rows": partial(our_search, halving(use_case, WIDE)),
+    }
 
 
 def main() -> None:
@@ -85,18 +129,29 @@ def main() -> None:
     if not arguments.csv.is_file():
         sys.exit(f"--csv {arguments.csv}: no such file")
     use_case = load_use_case(arguments.use_case)
-    totals = {"course": [0.0, 0.0], "ours": [0.0, 0.0]}
+    measured: dict[str, list[tuple[float, float]]] = {name: [] for name in searches(use_case)}
     for seed in range(arguments.repeats):
         frames = read_frames(use_case, arguments.csv, seed)
-        for name, search in (("course", course_search), ("ours", our_search)):
+        for name, search in searches(use_case).items():
             seconds, accuracy = timed(search, use_case, frames, arguments.jobs)
-            totals[name][0] += seconds / arguments.repeats
-            totals[name][1] += accuracy / arguments.repeats
+            measured[name].append((seconds, accuracy))
             rows = f"{len(frames[0])} + {len(frames[1])} rows"
-            print(f"split {seed} ({rows}) {name:6} {seconds:6.1f} s  accuracy {accuracy:.4f}", flush=True)
-    (course_seconds, course_accuracy), (seconds, accuracy) = totals["course"], totals["ours"]
-    print(f"ours is {course_seconds / seconds:.1f} times as fast ({seconds:.1f} s against {course_seconds:.1f} s)")
-    print(f"accuracy {accuracy:.4f} against {course_accuracy:.4f}: {accuracy - course_accuracy:+.4f}")
+            print(f"split {seed} ({rows}) {name:40} {seconds:6.1f} s  accuracy {accuracy:.4f}", flush=True)
+    print_table(measured)
+
+
+def print_table(measured: dict[str, list[tuple[float, float]]]) -> None:
+    """Means over the splits, and ratio and gain against the first search, split by split."""
+    found = {name: np.array(pairs) for name, pairs in measured.items()}
+    course = next(iter(found.values()))
+    print("\n| search | time, s | times as fast | accuracy | gain |\n|---|---|---|---|---|")
+    for name, pairs in found.items():
+        ratios, gains = course[:, 0] / pairs[:, 0], pairs[:, 1] - course[:, 1]
+        seconds, accuracy = pairs.mean(axis=0)
+        print(
+            f"| {name} | {seconds:.1f} | {ratios.mean():.1f} ({ratios.min():.1f} to {ratios.max():.1f}) "
+            f"| {accuracy:.4f} | {gains.mean():+.4f} ({gains.min():+.4f} to {gains.max():+.4f}) |"
+        )
 
 
 if __name__ == "__main__":
