@@ -13,7 +13,7 @@ pytestmark = pytest.mark.browser
 
 def chart(page: Page, said: str) -> Locator:
     """The chart whose words for a reader who cannot see it hold these."""
-    return page.get_by_role("graphics-document", name=re.compile(said))
+    return page.get_by_test_id("stVegaLiteChart").and_(page.get_by_label(re.compile(said)))
 
 
 @pytest.mark.usefixtures("fake_api")
