@@ -146,12 +146,7 @@ def _chart(
             base.mark_bar(cornerRadiusEnd=3)
             .encode(
                 x=alt.X("outcome:Q", title=title, axis=axis, scale=scale),
-                y=alt.Y(
-                    "value:N",
-                    sort=None,
-                    title=None,
-                    axis=alt.Axis(labelLimit=150, labelOverlap=False, ticks=False, domain=False),
-                ),
+                y=alt.Y("value:N", sort=None, title=None, axis=names),
                 color=alt.Color(
                     "kind:N",
                     scale=alt.Scale(domain=[t("what_if.now"), t("what_if.other")], range=[NOW, RAISES]),
