@@ -31,7 +31,7 @@ def finished_run(stack: Stack, dag_id: str, last_task: str) -> dict[str, Any] | 
 
 def mlops(stack: Stack, *arguments: str) -> str:
     command = [sys.executable, "-m", "pipeline", *arguments]
-    done = subprocess.run(command, env=stack.environment, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, env=stack.environment, capture_output=True, text=True, timeout=180, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
