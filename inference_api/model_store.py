@@ -7,6 +7,7 @@ verified, warmed up and probed before it takes the place of the old one, which s
 import gc
 import logging
 import random
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -70,6 +71,7 @@ class ModelStore:
         self._metrics = metrics
         self._attempts: dict[str, Attempts] = {}
         self._outage = Failures()
+        self._modules = 0
         self._refreshing = threading.Lock()
         self._publishing = threading.Lock()
         self._stopping = threading.Event()
@@ -190,11 +192,18 @@ class ModelStore:
             before = self.states
             self.refresh()
             if self.states is not before:
-                # Models and MLflow's modules stay: a garbage collection that walks them would delay requests by 50 ms.
-                gc.freeze()
-                release_memory()
+                self.settle()
             pause = self._poll_seconds * random.uniform(0.9, 1.1)
             self._stopping.wait(max(pause, self._outage.retry_at - time.monotonic()))
+
+    def settle(self) -> None:
+        """After a change: keep the garbage collector from what stays, and give back what went."""
+        if len(sys.modules) > self._modules:
+            # MLflow's modules stay: a collection that walks them would delay requests by 50 ms. A model may go again,
+            # and what is frozen is never collected.
+            self._modules = len(sys.modules)
+            gc.freeze()
+        release_memory()
 
     def _opened(self) -> RegistryReader:
         if self._registry is None:

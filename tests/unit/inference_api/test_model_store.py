@@ -1,6 +1,8 @@
 """The store follows the champion, keeps the last good model on any failure, and restarts without a registry."""
 
+import gc
 import threading
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -244,3 +246,23 @@ def test_cache_folder_that_cannot_be_written_is_reported(registry: MemoryRegistr
     store = open_store(registry, tmp_path)
     store.refresh()
     assert "cache" in (store.states["covertype"].problem or "")
+
+
+def test_models_that_went_are_left_to_the_garbage_collector(
+    registry: MemoryRegistry, bundles: dict[str, Path], tmp_path: Path
+) -> None:
+    store = open_store(registry, tmp_path)
+    store.refresh()
+    store.settle()
+    try:
+        frozen = gc.get_freeze_count()
+        assert frozen > 0
+        first = weakref.ref(store.find("covertype"))
+        registry.add("covertype", bundles["covertype-2"])
+        store.refresh()
+        store.settle()
+        assert served(store) == 2
+        assert gc.get_freeze_count() <= frozen
+        assert first() is None
+    finally:
+        gc.unfreeze()
