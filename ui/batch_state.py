@@ -36,8 +36,9 @@ def kept_batch(subject: Subject) -> Batch | None:
 
 def new_batch(subject: Subject, name: str, data: bytes) -> Batch:
     """Keep a file that was dropped."""
-    st.session_state[_KEY] = Batch(subject, name, data)
-    return st.session_state[_KEY]  # type: ignore[no-any-return]
+    batch = Batch(subject, name, data)
+    st.session_state[_KEY] = batch
+    return batch
 
 
 def forget_batch() -> None:

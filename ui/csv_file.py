@@ -140,7 +140,9 @@ def _header(data: bytes, names: Sequence[str]) -> tuple[str, list[str]]:
             cells = [cell.strip() for cell in next(_reader(io.BytesIO(data), delimiter), [])]
         except csv.Error:
             continue
-        found = sum(1 for cell in cells if cell in names) or sum(0.5 for cell in cells if _closest(cell, names))
+        # A name nearly right is worth less than any that is right.
+        exact = sum(cell in names for cell in cells)
+        found = 2 * exact if exact else sum(_closest(cell, names) is not None for cell in cells)
         best = max(best, (found, delimiter, cells), key=lambda option: option[0])
     return best[1], best[2]
 

@@ -118,11 +118,10 @@ def _chart(bars: Sequence[Push], unit: str, t: Translator, *, of_class: bool) ->
             legend=alt.Legend(orient="top", direction="vertical", title=None),
         )
     )
-    ends = []
-    for sign, align, dx in ((">=", "left", 4), ("<", "right", -4)):
-        side = base.transform_filter(f"datum.amount {sign} 0")
-        ends.append(side.mark_text(align=align, dx=dx, color=NEUTRAL).encode(text="shown:N"))
-    return alt.layer(bar, *ends).properties(height=40 * len(bars) + 80)
+    right = base.transform_filter("datum.amount >= 0").mark_text(align="left", dx=4, color=NEUTRAL)
+    left = base.transform_filter("datum.amount < 0").mark_text(align="right", dx=-4, color=NEUTRAL)
+    ends = [side.encode(text="shown:N") for side in (right, left)]
+    return alt.LayerChart(layer=[bar, *ends]).properties(height=40 * len(bars) + 80)
 
 
 def _signed(amount: float, *, of_class: bool) -> str:

@@ -44,9 +44,9 @@ def confusion_chart(frame: pd.DataFrame, t: Translator) -> alt.LayerChart:
     # Light to dark in both themes, so that the numbers on top can be chosen for contrast.
     colour = alt.Color("share:Q", scale=alt.Scale(range=["#eef6f2", "#14503c"], domain=[0, 1]), legend=None)
     numbers = alt.condition("datum.share > 0.45", alt.value("#ffffff"), alt.value("#1b2b24"))
-    return alt.layer(
-        base.mark_rect().encode(color=colour), base.mark_text(fontSize=11).encode(text="rows:Q", color=numbers)
-    ).properties(height=40 * len(order) + 130)
+    cells = base.mark_rect().encode(color=colour)
+    counts = base.mark_text(fontSize=11).encode(text="rows:Q", color=numbers)
+    return alt.LayerChart(layer=[cells, counts]).properties(height=40 * len(order) + 130)
 
 
 def residuals_chart(evaluation: Evaluation, unit: str | None, t: Translator) -> alt.LayerChart:
@@ -68,7 +68,7 @@ def residuals_chart(evaluation: Evaluation, unit: str | None, t: Translator) -> 
     )
     exact = pd.DataFrame({"truth": [low, high], "predicted": [low, high]})
     line = alt.Chart(exact).mark_line(color=PALETTE[1], strokeDash=[6, 4]).encode(x=x, y=y)
-    return alt.layer(points, line).properties(height=380)
+    return alt.LayerChart(layer=[points, line]).properties(height=380)
 
 
 def segments_chart(segments: Sequence[Segment], metric: str, t: Translator) -> alt.Chart:

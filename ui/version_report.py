@@ -81,7 +81,7 @@ def _draw_evaluation(evaluation: Evaluation, details: ModelDetails, t: Translato
 def _draw_confusion(evaluation: Evaluation, details: ModelDetails, t: Translator) -> None:
     frame = confusion_frame(evaluation, details.labels)
     right = frame[frame["true"] == frame["predicted"]]
-    said = ", ".join(f"{row.true} {percent(row.share)}" for row in right.itertuples())
+    said = ", ".join(f"{name} {percent(share)}" for name, share in zip(right["true"], right["share"], strict=True))
     st.subheader(t("report.confusion"))
     st.altair_chart(confusion_chart(frame, t), alt=t("report.confusion_chart", shares=said))
     table = pd.DataFrame(

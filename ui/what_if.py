@@ -1,6 +1,7 @@
 """What the model would answer if one feature were different: a curve over its range, or bars over its categories."""
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
 import altair as alt
@@ -40,7 +41,8 @@ def other_values(field: FormField, present: Any) -> list[Any]:
     if field.kind == "category":
         return list(field.categories)
     if field.kind == "date":
-        days = [(day - EPOCH).days for day in (widget_value(field, v) for v in (present, field.default)) if day]  # type: ignore[operator]
+        known = (widget_value(field, value) for value in (present, field.default))
+        days = [(day - EPOCH).days for day in known if isinstance(day, date)]
         low, high = _within(field, min(days) - DATE_SPAN_DAYS, max(days) + DATE_SPAN_DAYS)
         found = {date_from_days(low + (high - low) * i / (POINTS - 1)).isoformat() for i in range(POINTS)}
         return sorted(found | ({present} if present else set()))
@@ -171,7 +173,7 @@ def _chart(
     rule = now.mark_rule(color=NOW, strokeDash=[5, 4], strokeWidth=2).encode(x=x)
     dot = now.mark_point(filled=True, size=110, color=NOW, opacity=1).encode(x=x, y=y, tooltip=tooltip)
     label = now.mark_text(align="left", dx=6, color=NOW, fontWeight="bold").encode(x=x, y=alt.value(8), text="kind:N")
-    return alt.layer(line, points, rule, dot, label).properties(height=300)
+    return alt.LayerChart(layer=[line, points, rule, dot, label]).properties(height=300)
 
 
 def _in_words(
@@ -180,7 +182,7 @@ def _in_words(
     def amount(row: pd.Series) -> str:
         return percent(row["outcome"]) if of_class else f"{number_words(row['outcome'])} {unit or ''}".strip()
 
-    low, high = frame.loc[frame["outcome"].idxmin()], frame.loc[frame["outcome"].idxmax()]
+    low, high = frame.iloc[int(frame["outcome"].argmin())], frame.iloc[int(frame["outcome"].argmax())]
     now = frame[frame["now"]]
     said = ""
     if len(now):

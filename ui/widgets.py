@@ -103,10 +103,10 @@ def _draw_slider(field: FormField, key: str) -> None:
     """Draw the slider; the number above it holds the value, which may also be empty or beyond the limits."""
     kind = int if field.kind == "integer" else float
     low, high = field.minimum or 0.0, field.maximum or 0.0
-    value = st.session_state[key]
-    shown = field.default if value is None else value
+    held, typical = st.session_state[key], field.default if isinstance(field.default, float) else low
+    shown = typical if held is None else float(held)
     slider_key = f"slider_{key}"
-    st.session_state[slider_key] = kind(min(max(float(shown), low), high))
+    st.session_state[slider_key] = kind(min(max(shown, low), high))
     step = slider_step(field)
     st.slider(
         field.label,
