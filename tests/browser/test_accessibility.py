@@ -12,22 +12,24 @@ pytestmark = pytest.mark.browser
 
 PAGES = ("", "batch", "models", "data", "monitoring")
 GRAVE = ("serious", "critical")
+# Rule, start of the element, why it stays. The shortcut on a button is drawn by Streamlit, paler than the label beside
+# it, in colours that no theme option reaches; the button's own label passes.
+OF_STREAMLIT = (("color-contrast", "<kbd"),)
 
 
 def grave_violations(page: Page) -> list[dict[str, Any]]:
     """What axe finds of serious or critical impact: rule, and the elements it is about."""
     result = Axe().run(page, options={"resultTypes": ["violations"]}).response
-    return [
-        {
-            "rule": violation["id"],
-            "help": violation["help"],
-            "elements": [
-                f"{node['target']} {node['html'][:160]} {node['failureSummary']}" for node in violation["nodes"]
-            ],
-        }
-        for violation in result["violations"]
-        if violation["impact"] in GRAVE
-    ]
+    found = []
+    for violation in result["violations"]:
+        ours = [
+            f"{node['html'][:200]} {node['failureSummary']}"
+            for node in violation["nodes"]
+            if not any(violation["id"] == rule and node["html"].startswith(start) for rule, start in OF_STREAMLIT)
+        ]
+        if violation["impact"] in GRAVE and ours:
+            found.append({"rule": violation["id"], "help": violation["help"], "elements": ours})
+    return found
 
 
 def wait_until_drawn(page: Page) -> None:
