@@ -128,7 +128,9 @@ def _signed(amount: float, *, of_class: bool) -> str:
     shown = (
         f"{abs(amount) * 100:.1f}" if of_class else f"{abs(amount):,.4g}" if abs(amount) < 1 else f"{abs(amount):,.0f}"
     )
-    return f"{'+' if amount >= 0 else '−'}{shown}"
+    # What rounds to nothing has no sign.
+    sign = "" if not float(shown.replace(",", "")) else "+" if amount > 0 else "−"
+    return f"{sign}{shown}"
 
 
 def _amount(value: float, unit: str | None, *, of_class: bool) -> str:
