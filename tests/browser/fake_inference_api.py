@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from pipeline.use_case import Column, UseCase, load_use_cases
+from tests.browser.fake_operations import FakeOperations
 from tests.browser.fake_versions import (
     CHAMPION,
     FIRST,
@@ -23,7 +24,6 @@ from tests.browser.fake_versions import (
     version_details,
     version_line,
 )
-from tests.browser.fake_operations import FakeOperations
 from tests.course_client import COURSE_RECORD
 
 USE_CASES = Path(__file__).resolve().parents[2] / "use_cases"
