@@ -23,6 +23,7 @@ from inference_api.openapi import live_openapi
 from inference_api.operations import Operations
 from inference_api.prediction_log import PredictionLog, Writer
 from inference_api.prediction_routes import PredictionService
+from inference_api.recording import Recorder
 from inference_api.registry_reader import RegistryReader
 from inference_api.selection import Selector
 from inference_api.shadow import ShadowRunner
@@ -67,9 +68,8 @@ def create_app(
     service = PredictionService(
         store,
         selector,
-        shadow,
+        Recorder(store, shadow, metrics, log),
         metrics,
-        log,
         default=settings.default_use_case,
         max_records=settings.max_records,
         max_body_bytes=settings.max_body_bytes,

@@ -19,6 +19,7 @@ from inference_api.model_store import ModelStore
 from inference_api.prediction_routes import PredictionService
 from inference_api.predictor import Predictor
 from inference_api.protocol import ProtocolEndpoint
+from inference_api.recording import Ticket
 from inference_api.request_schema import LARGE_BYTES, Scalar, not_a_record, parse_json, too_many
 
 RECORDS, SPLIT, INSTANCES, INPUTS = "dataframe_records", "dataframe_split", "instances", "inputs"
@@ -107,11 +108,11 @@ class _Scoring:
         name = scope["path_params"].get("name", self._default)
         return await self._service.respond(scope, receive, name, self._answer, as_csv)
 
-    def _answer(self, predictor: Predictor, body: bytes, request_id: str, as_csv: bool) -> bytes:
+    def _answer(self, predictor: Predictor, body: bytes, ticket: Ticket, as_csv: bool) -> bytes:
         most = self._service.max_records
         place, sources = read_csv(body, most) if as_csv else read_json(body, most)
         columns = _checked(predictor, place, sources, most)
-        answers = self._service.answer_batch(predictor, columns, place, request_id)
+        answers = self._service.answer_batch(predictor, columns, place, ticket)
         return _encode(InvocationsReply(_predictions(predictor, answers)))
 
 

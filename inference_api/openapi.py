@@ -41,6 +41,12 @@ _PARAMETERS = [
         "description": "add the contribution of each feature to each answer (at most 20 records)",
         "schema": {"type": "boolean", "default": False},
     },
+    {
+        "name": "log",
+        "in": "query",
+        "description": "false: answer, but neither store the prediction nor let a shadow predict it",
+        "schema": {"type": "boolean", "default": True},
+    },
 ]
 
 _ERRORS = {

@@ -5,9 +5,8 @@ in `inference_api.openapi`.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -21,11 +20,10 @@ from inference_api.errors import Refusal, invalid, mistake
 from inference_api.explained_replies import explained, explained_reply
 from inference_api.metrics import ServiceMetrics
 from inference_api.model_store import ModelStore
-from inference_api.prediction_log import PredictionLog
-from inference_api.predictor import Outcome, Predictor
+from inference_api.predictor import Predictor
+from inference_api.recording import Recorder, Ticket
 from inference_api.request_schema import MODEL_KEY, Values, requested_model
 from inference_api.selection import Choice, Selector
-from inference_api.shadow import ShadowRunner
 
 # A body beyond this leaves the event loop to the single inference thread, so that probes stay quick.
 INLINE_BYTES = 16 * 1024
@@ -54,16 +52,15 @@ class PredictionService:
     ----------
     default : the model of ``/predict`` when a request names none.
     max_records : most records in one request.
-    log : where predictions are recorded, if anywhere.
+    recorder : told of every answer.
     """
 
     def __init__(
         self,
         store: ModelStore,
         selector: Selector,
-        shadow: ShadowRunner,
+        recorder: Recorder,
         metrics: ServiceMetrics,
-        log: PredictionLog | None,
         *,
         default: str,
         max_records: int,
@@ -71,9 +68,7 @@ class PredictionService:
     ) -> None:
         self._store = store
         self._selector = selector
-        self._shadow = shadow
-        self._counter: Callable[..., Any] = lru_cache(64)(metrics.predictions.labels)
-        self._log = log
+        self._record = recorder.record
         self._default = default
         self.max_records = max_records
         self._bodies = BodyReader(max_body_bytes)
@@ -105,7 +100,7 @@ class PredictionService:
         name = self._named(body) if small else await self._in_thread(self._named, body)
         choice = await self._selector.choose(name, scope)
         answer = self._explain_one if choice.explain else self._answer_one
-        return await self._run(choice, small, answer, body, request_id)
+        return await self._run(choice, small, answer, body, Ticket(request_id, choice.log))
 
     async def _predict_named(self, scope: Scope, receive: Receive) -> bytes:
         forms = forms_of(scope["headers"])
@@ -120,7 +115,7 @@ class PredictionService:
 
         Parameters
         ----------
-        function : called as ``function(predictor, body, request_id, *args)``, maybe in the inference thread.
+        function : called as ``function(predictor, body, ticket, *args)``, maybe in the inference thread.
 
         Raises
         ------
@@ -134,14 +129,14 @@ class PredictionService:
             if function != self._answer:
                 raise Refusal(422, "explain works on /predict and /models/{name}/predict only")
             function, args = self._explain, ()
-        request_id = scope["request_id"]
+        ticket = Ticket(scope["request_id"], choice.log)
         if body.startswith(GZIP_MAGIC):
-            return await self._run(choice, False, self._unpacked, body, request_id, function, *args)
-        return await self._run(choice, len(body) <= INLINE_BYTES, function, body, request_id, *args)
+            return await self._run(choice, False, self._unpacked, body, ticket, function, *args)
+        return await self._run(choice, len(body) <= INLINE_BYTES, function, body, ticket, *args)
 
-    def _unpacked(self, predictor: Predictor, body: bytes, request_id: str, function: Any, *args: Any) -> bytes:
+    def _unpacked(self, predictor: Predictor, body: bytes, ticket: Ticket, function: Any, *args: Any) -> bytes:
         # Here, where one request is at work at a time: what many requests unpack to would fill the memory.
-        return bytes(function(predictor, self._bodies.inflate(body), request_id, *args))
+        return bytes(function(predictor, self._bodies.inflate(body), ticket, *args))
 
     async def _run(self, choice: Choice, small: bool, function: Callable[..., bytes], *args: Any) -> bytes:
         """Have a choice answer, on the event loop only where that takes microseconds."""
@@ -168,7 +163,7 @@ class PredictionService:
         if state.traffic is not None and state.traffic.canary_for(request_id) is not None:
             return None
         values = state.predictor.validator.read_plain(body, self._default)
-        return None if values is None else self._reply(state.predictor, values, request_id)
+        return None if values is None else self._reply(state.predictor, values, Ticket(request_id))
 
     def _named(self, body: bytes) -> str:
         """The model that a body of ``/predict`` names, or the default one."""
@@ -183,14 +178,14 @@ class PredictionService:
             raise invalid([mistake((MODEL_KEY,), f"model must be the name of a model: {known}", "string_type")])
         return name
 
-    def _answer_one(self, predictor: Predictor, body: bytes, request_id: str) -> bytes:
+    def _answer_one(self, predictor: Predictor, body: bytes, ticket: Ticket) -> bytes:
         validator = predictor.validator
         values = validator.read_plain(body, predictor.name) or validator.read_one(body, named=True)
-        return self._reply(predictor, values, request_id)
+        return self._reply(predictor, values, ticket)
 
-    def _reply(self, predictor: Predictor, values: Values, request_id: str) -> bytes:
+    def _reply(self, predictor: Predictor, values: Values, ticket: Ticket) -> bytes:
         outcome = predictor.predict_one(values)
-        self._record(request_id, predictor, [values], [outcome])
+        self._record(ticket, predictor, [values], [outcome])
         return self._encode(
             Reply(
                 outcome.prediction,
@@ -198,30 +193,30 @@ class PredictionService:
                 outcome.probabilities,
                 predictor.name,
                 predictor.version,
-                request_id,
+                ticket.request_id,
             )
         )
 
-    def _answer(self, predictor: Predictor, body: bytes, request_id: str, forms: Forms) -> bytes:
+    def _answer(self, predictor: Predictor, body: bytes, ticket: Ticket, forms: Forms) -> bytes:
         found = read_body(predictor, body, forms, self.max_records)
         if not isinstance(found, Batch):
-            return self._reply(predictor, found, request_id)
-        answers = self.answer_batch(predictor, found.columns, found.place, request_id)
-        return found.encode(answers, predictor, request_id)
+            return self._reply(predictor, found, ticket)
+        answers = self.answer_batch(predictor, found.columns, found.place, ticket)
+        return found.encode(answers, predictor, ticket.request_id)
 
-    def _explain_one(self, predictor: Predictor, body: bytes, request_id: str) -> bytes:
-        return self._explained(predictor, [predictor.validator.read_one(body, named=True)], request_id, many=False)
+    def _explain_one(self, predictor: Predictor, body: bytes, ticket: Ticket) -> bytes:
+        return self._explained(predictor, [predictor.validator.read_one(body, named=True)], ticket, many=False)
 
-    def _explain(self, predictor: Predictor, body: bytes, request_id: str) -> bytes:
+    def _explain(self, predictor: Predictor, body: bytes, ticket: Ticket) -> bytes:
         rows, many = predictor.validator.read(body, self.max_records)
-        return self._explained(predictor, rows, request_id, many=many)
+        return self._explained(predictor, rows, ticket, many=many)
 
-    def _explained(self, predictor: Predictor, rows: list[Values], request_id: str, *, many: bool) -> bytes:
+    def _explained(self, predictor: Predictor, rows: list[Values], ticket: Ticket, *, many: bool) -> bytes:
         outcomes = explained(predictor, rows)
-        self._record(request_id, predictor, rows, outcomes)
-        return self._encode(explained_reply(predictor, outcomes, request_id, many=many))
+        self._record(ticket, predictor, rows, outcomes)
+        return self._encode(explained_reply(predictor, outcomes, ticket.request_id, many=many))
 
-    def answer_batch(self, predictor: Predictor, columns: Columns, place: str, request_id: str) -> Answers:
+    def answer_batch(self, predictor: Predictor, columns: Columns, place: str, ticket: Ticket) -> Answers:
         """Predict columns of valid values, count and log them; `place` is what the body calls the records.
 
         Raises
@@ -230,20 +225,8 @@ class PredictionService:
             422: the model has no finite answer to one of them.
         """
         answers = answer_columns(predictor, columns, place)
-        self._record(request_id, predictor, Rows(columns), answers)
+        self._record(ticket, predictor, Rows(columns), answers)
         return answers
-
-    def _record(
-        self, request_id: str, predictor: Predictor, rows: Sequence[Values], outcomes: Sequence[Outcome]
-    ) -> None:
-        self._counter(predictor.name, predictor.version).inc(len(rows))
-        if self._log is not None:
-            self._log.add(request_id, predictor, rows, outcomes)
-        state = self._store.states.get(predictor.name)
-        if state is not None and state.traffic is not None and state.predictor is predictor:
-            shadow = state.traffic.shadow_for(request_id)
-            if shadow is not None:
-                self._shadow.offer(shadow, predictor, rows, outcomes)
 
 
 class Endpoint:

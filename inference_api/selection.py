@@ -23,7 +23,7 @@ from pipeline.model_version import VersionInfo
 LOOK_SECONDS = 0.8
 LONGEST_LOOK_SECONDS = 0.8
 SHOWN_VERSIONS = 50
-PARAMETERS = ("version", "alias", "explain")
+PARAMETERS = ("version", "alias", "explain", "log")
 
 _VERSION = re.compile(r"[0-9]{1,9}")
 
@@ -34,6 +34,7 @@ class Query(msgspec.Struct, frozen=True, gc=False):
     version: int | None = None
     alias: str | None = None
     explain: bool = False
+    log: bool = True
 
 
 NOTHING_ASKED = Query()
@@ -46,12 +47,14 @@ class Choice(msgspec.Struct, frozen=True, gc=False):
     ----------
     predictor : answers.
     explain : whether the request asks for an explanation of each answer.
+    log : whether its answers go to the prediction log and to the shadow.
     champion : answers in its place when `predictor` is a canary that fails; None when it is none.
     failed : told of such a failure.
     """
 
     predictor: Predictor
     explain: bool = False
+    log: bool = True
     champion: Predictor | None = None
     failed: Callable[[Predictor, Exception], None] | None = None
 
@@ -99,11 +102,11 @@ class Selector:
         query = read_query(scope["query_string"]) if scope["query_string"] else NOTHING_ASKED
         state = self._store.states.get(name)
         if state is None or state.predictor is None or query.version is not None or query.alias is not None:
-            return Choice(await self.predictor(name, query), query.explain)
+            return Choice(await self.predictor(name, query), query.explain, query.log)
         canary = None if state.traffic is None else state.traffic.canary_for(scope["request_id"])
         if canary is None:
-            return Choice(state.predictor, query.explain)
-        return Choice(canary, query.explain, state.predictor, self._store.canary_failed)
+            return Choice(state.predictor, query.explain, query.log)
+        return Choice(canary, query.explain, query.log, state.predictor, self._store.canary_failed)
 
     async def state(self, name: str) -> ModelState:
         """What is known of a model; raises 404 or 503 where nothing is."""
@@ -163,16 +166,17 @@ def read_query(text: bytes) -> Query:
         if key in found:
             raise _wrong(key, f"{key} is given twice")
         found[key] = value
-    version, alias, explain = (found.get(key) for key in PARAMETERS)
+    version, alias, explain, log = (found.get(key) for key in PARAMETERS)
     if version is not None and alias is not None:
         raise _wrong("alias", "give version or alias, not both")
     if version is not None and not (_VERSION.fullmatch(version) and int(version)):
         raise _wrong("version", f"version must be a whole number of at least 1, got {printable(version)!r}")
     if alias == "":
         raise _wrong("alias", "alias is empty; give one as the model registry has it, such as challenger")
-    if explain not in (None, "true", "false"):
-        raise _wrong("explain", f"explain must be true or false, got {printable(explain)!r}")
-    return Query(None if version is None else int(version), alias, explain == "true")
+    for key, given in (("explain", explain), ("log", log)):
+        if given not in (None, "true", "false"):
+            raise _wrong(key, f"{key} must be true or false, got {printable(given)!r}")
+    return Query(None if version is None else int(version), alias, explain == "true", log != "false")
 
 
 def _wrong(parameter: str, message: str) -> Refusal:

@@ -11,6 +11,7 @@ from inference_api.model_store import ModelStore
 from inference_api.prediction_routes import PredictionService
 from inference_api.predictor import Predictor
 from inference_api.protocol import Answer, ProtocolEndpoint
+from inference_api.recording import Ticket
 from inference_api.selection import Query, Selector
 from inference_api.v2_protocol import (
     INPUTS_KEY,
@@ -127,17 +128,17 @@ class _Protocol:
             )
         version = _version(scope)
         if version is not None:
-            scope["query_string"] = b"version=%d" % version
+            scope["query_string"] = b"version=%d&" % version + scope["query_string"]
         return await self._service.respond(scope, receive, scope["path_params"]["name"], self._infer)
 
     async def nothing(self, scope: Scope, _: Receive) -> Any:
         raise Refusal(404, f"there is no {scope['method']} {scope['path']}")
 
-    def _infer(self, predictor: Predictor, body: bytes, request_id: str) -> bytes:
+    def _infer(self, predictor: Predictor, body: bytes, ticket: Ticket) -> bytes:
         request = read_request(body, len(predictor.validator.columns))
         names = check_wanted(predictor, request.outputs)
         columns = read_inputs(predictor, request, self._service.max_records)
-        answers = self._service.answer_batch(predictor, columns, INPUTS_KEY, request_id)
+        answers = self._service.answer_batch(predictor, columns, INPUTS_KEY, ticket)
         return infer_reply(answers, predictor, request, names)
 
     async def _predictor(self, scope: Scope) -> Predictor:

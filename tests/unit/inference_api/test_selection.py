@@ -89,7 +89,7 @@ def test_model_describes_the_version_asked_for(two_versions: Service) -> None:
         ("version=99999999999999999999", 422, "whole number"),
         ("alias=", 422, "empty"),
         ("explain=maybe", 422, "true or false"),
-        ("versoin=1", 422, "there is no parameter versoin; there are version, alias, explain"),
+        ("versoin=1", 422, "there is no parameter versoin; there are version, alias, explain, log"),
     ],
 )
 def test_query_that_makes_no_sense_is_refused_with_the_reason(
