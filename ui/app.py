@@ -29,11 +29,11 @@ def main() -> None:
         st.stop()
     page = st.navigation(
         [
-            st.Page("pages/predict.py", title=t("nav.predict"), icon=":material/online_prediction:", default=True),
-            st.Page("pages/batch.py", title=t("nav.batch"), icon=":material/table_view:"),
-            st.Page("pages/models.py", title=t("nav.models"), icon=":material/deployed_code:"),
-            st.Page("pages/data.py", title=t("nav.data"), icon=":material/database:"),
-            st.Page("pages/monitoring.py", title=t("nav.monitoring"), icon=":material/monitoring:"),
+            st.Page("views/predict.py", title=t("nav.predict"), icon=":material/online_prediction:", default=True),
+            st.Page("views/batch.py", title=t("nav.batch"), icon=":material/table_view:"),
+            st.Page("views/models.py", title=t("nav.models"), icon=":material/deployed_code:"),
+            st.Page("views/data.py", title=t("nav.data"), icon=":material/database:"),
+            st.Page("views/monitoring.py", title=t("nav.monitoring"), icon=":material/monitoring:"),
         ]
     )
     # Filled after the page, which knows what it shows.

@@ -1,8 +1,5 @@
 """What pages share within a visit: the client, short-lived answers, the language."""
 
-import runpy
-from pathlib import Path
-
 import streamlit as st
 
 from pipeline.settings import UiSettings, load_settings
@@ -96,9 +93,4 @@ def choose_language() -> Translator:
 
 def translator() -> Translator:
     """Texts in the language chosen in the sidebar."""
-    if LANGUAGE_KEY not in st.session_state:
-        # Until st.navigation has been called once, Streamlit takes a folder named pages for an app of its older kind,
-        # and runs the page that the address names without app.py.
-        runpy.run_path(str(Path(__file__).with_name("app.py")))
-        st.stop()
     return Translator(st.session_state[LANGUAGE_KEY])

@@ -33,7 +33,7 @@ def open_app() -> Callable[..., AppTest]:
         app.query_params["lang"] = language
         app.run()
         if page != "predict":
-            app.switch_page(f"pages/{page}.py").run()
+            app.switch_page(f"views/{page}.py").run()
         return app
 
     return open_page

@@ -195,8 +195,8 @@ def test_another_model_reads_the_file_anew(open_app: OpenApp) -> None:
 def test_the_predictions_survive_a_look_at_another_page(open_app: OpenApp) -> None:
     app = open_batch(open_app, "penguins", penguins_file("a,Biscoe,46,14,217,5200,male"))
     predict_file(app)
-    app.switch_page("pages/models.py").run()
-    app.switch_page("pages/batch.py").run()
+    app.switch_page("views/models.py").run()
+    app.switch_page("views/batch.py").run()
     assert "1 rows predicted" in said(app.success)
 
 

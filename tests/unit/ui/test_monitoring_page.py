@@ -104,9 +104,9 @@ def test_how_to_tell_an_outcome_names_the_last_prediction(
     assert "https://api.example.org/models/covertype/feedback" in command
     assert '{"request_id": "REQUEST_ID", "outcome": "1"}' in command
     assert "Appears when the true outcome of a prediction is told." in texts(app)
-    app.switch_page("pages/predict.py").run()
+    app.switch_page("views/predict.py").run()
     app.button(key="predict").click().run()
-    app.switch_page("pages/monitoring.py").run()
+    app.switch_page("views/monitoring.py").run()
     assert '"request_id": "0f3c8a52d1"' in app.code[0].value
 
 

@@ -118,8 +118,8 @@ def test_values_survive_a_look_at_another_page(open_app: OpenApp) -> None:
     app = open_app()
     app.number_input(key="field_covertype_Elevation").set_value(3000.0)
     press(app, "predict")
-    app.switch_page("pages/models.py").run()
-    app.switch_page("pages/predict.py").run()
+    app.switch_page("views/models.py").run()
+    app.switch_page("views/predict.py").run()
     assert app.number_input(key="field_covertype_Elevation").value == 3000
 
 
