@@ -75,8 +75,9 @@ def decide_promotion(use_case: UseCase, evidence: Evidence) -> PromotionDecision
     The challenger must improve the metric by more than ``promotion.min_improvement`` with a probability of at least
     ``promotion.confidence``, taken from a paired bootstrap on the same rows. With the default of 0 the gain must be
     real, however small; a positive minimum asks for a gain worth a change of model; a negative one accepts a
-    challenger trained on newer rows when it is surely not worse by more than that. No class and no segment may surely
-    lose more than its limit, the export must answer as the model that was judged, and size and time must fit.
+    challenger trained on newer rows when it is surely not worse by more than that; a first model must beat the
+    baseline by more than 0 in any case. No class and no segment may surely lose more than its limit, the export must
+    answer as the model that was judged, and size and time must fit.
 
     A champion that exists and cannot be judged is not replaced: that nothing is known of it is no evidence against it.
     """
@@ -88,7 +89,9 @@ def decide_promotion(use_case: UseCase, evidence: Evidence) -> PromotionDecision
     if evidence.champion_problem:
         checks.append(Check(name="champion_is_judged", passed=False, detail=evidence.champion_problem))
     if len(evidence.truth):
-        scores = compare(use_case, evidence.truth, evidence.challenger, predictions)
+        # A constant that is not beaten is no model, whatever loss of a champion's score the use case accepts.
+        minimum = max(promotion.min_improvement, 0.0) if evidence.champion is None else promotion.min_improvement
+        scores = compare(use_case, evidence.truth, evidence.challenger, predictions, minimum)
         checks.append(beats(use_case, opponent, scores))
         if evidence.champion is not None:
             groups = _compare_groups(use_case, evidence, evidence.champion)

@@ -31,13 +31,15 @@ class Scores(NamedTuple):
 
     Parameters
     ----------
-    probability : that the gain exceeds the minimum.
+    minimum : that the gain must exceed.
+    probability : that it does.
     """
 
     challenger: float | None = None
     opponent: float | None = None
     gain: float | None = None
     gain_interval: tuple[float, float] | None = None
+    minimum: float = 0.0
     probability: float = 0.0
 
 
@@ -66,8 +68,13 @@ def within(name: str, what: str, value: float | None, limit: float | None, unit:
     )
 
 
-def compare(use_case: UseCase, truth: NDArray, challenger: NDArray, opponent: NDArray) -> Scores:
-    """Scores of both on the same rows, by a paired bootstrap."""
+def compare(use_case: UseCase, truth: NDArray, challenger: NDArray, opponent: NDArray, minimum: float) -> Scores:
+    """Scores of both on the same rows, by a paired bootstrap.
+
+    Parameters
+    ----------
+    minimum : that the gain must exceed, in the unit of the metric.
+    """
     promotion, metric = use_case.promotion, use_case.training.metric
     sign = 1.0 if use_case.greater_is_better else -1.0
     ours, theirs = metric_value(metric, truth, challenger), metric_value(metric, truth, opponent)
@@ -75,7 +82,7 @@ def compare(use_case: UseCase, truth: NDArray, challenger: NDArray, opponent: ND
     # A resample in which the metric is undefined (r2 of equal targets) counts against the challenger.
     with np.errstate(invalid="ignore"):
         gains = sign * (resampled[0] - resampled[1])
-    probability = float(np.mean(np.nan_to_num(gains, nan=-np.inf) > promotion.min_improvement))
+    probability = float(np.mean(np.nan_to_num(gains, nan=-np.inf) > minimum))
     defined = gains[np.isfinite(gains)]
     tail = (1 - promotion.confidence) / 2
     low, high = np.quantile(defined, [tail, 1 - tail]) if defined.size else (np.nan, np.nan)
@@ -84,6 +91,7 @@ def compare(use_case: UseCase, truth: NDArray, challenger: NDArray, opponent: ND
         opponent=_finite(theirs),
         gain=_finite(sign * (ours - theirs)),
         gain_interval=(float(low), float(high)) if defined.size else None,
+        minimum=minimum,
         probability=probability,
     )
 
@@ -98,7 +106,7 @@ def beats(use_case: UseCase, opponent: str, scores: Scores) -> Check:
         else f"{use_case.training.metric} cannot be computed on these rows"
     )
     detail = (
-        f"{measured}, above {promotion.min_improvement:g} with probability {scores.probability:.2f} "
+        f"{measured}, above {scores.minimum:g} with probability {scores.probability:.2f} "
         f"(at least {promotion.confidence:g} is needed)"
     )
     return Check(

@@ -83,7 +83,9 @@ def check_groups(use_case: UseCase, groups: list[GroupComparison]) -> list[Check
 
 def _check(kind: Kind, groups: list[GroupComparison], limit: float, confidence: float) -> Check:
     worst = max(groups, key=lambda group: group.loss)
-    lost = [group for group in groups if (group.probability or 0) >= confidence]
+    # Bonferroni: of forty groups four would "surely" lose by chance alone, and no challenger ever pass.
+    sure = 1 - (1 - confidence) / len(groups)
+    lost = [group for group in groups if (group.probability or 0) >= sure]
     if lost:
         shown = "; ".join(_sentence(group) for group in sorted(lost, key=lambda group: -group.loss)[:SHOWN])
         more = f"; and {len(lost) - SHOWN} more" if len(lost) > SHOWN else ""

@@ -103,6 +103,15 @@ def test_a_negative_minimum_accepts_a_challenger_that_is_surely_not_worse(
     assert decide(tolerant, truth, champion, champion=champion.copy()).accepted
 
 
+def test_a_first_model_must_beat_the_baseline_whatever_loss_is_tolerated_later(
+    covertype: UseCase, truth: np.ndarray, majority: np.ndarray
+) -> None:
+    tolerant = with_promotion(covertype, min_improvement=-0.01)
+    decision = decide(tolerant, truth, majority)
+    assert failed(decision) == ["beats_baseline"]
+    assert "above 0 with probability 0.00" in decision.reasons[0]
+
+
 def test_too_few_held_out_rows_judge_nothing(covertype: UseCase, truth: np.ndarray) -> None:
     few = truth[:20]
     decision = decide(covertype, few, few)
@@ -233,6 +242,26 @@ def test_a_better_model_that_fails_a_segment_is_rejected(covertype: UseCase, tru
     assert failed(decision) == ["segment_regression"]
     assert "segment Wilderness_Area = Cache: accuracy 0.6" in decision.reasons[0]
     assert "on 500 rows" in decision.reasons[0]
+
+
+def test_chance_alone_fails_no_segment_however_many_there_are(covertype: UseCase, truth: np.ndarray) -> None:
+    """Each of forty small segments may lose a few rows by chance, and one of them nearly always does."""
+    [soils] = [list(column.categories or {}) for column in covertype.columns if column.name == "Soil_Type"]
+    soil = np.resize(np.array(soils, dtype=object), ROWS)
+    refused = [
+        "segment_regression"
+        in failed(
+            decide(
+                covertype,
+                truth,
+                guesses(truth, 0.82, seed=seed),
+                champion=guesses(truth, 0.80, seed=seed + 100),
+                segments={"Soil_Type": soil},
+            )
+        )
+        for seed in range(8)
+    ]
+    assert sum(refused) <= 1
 
 
 def test_an_error_may_grow_by_a_share_in_a_segment(house_prices: UseCase) -> None:
