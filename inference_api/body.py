@@ -12,6 +12,10 @@ from inference_api.errors import Refusal, invalid, mistake
 BODIES_AT_ONCE = 4
 GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_WINDOW = 31
+# A gzip file may hold several members one after the other; programs make one a file, or one for each 64 kB.
+MOST_MEMBERS = 1024
+# What is unpacked at a time: behind the end of a member, the rest of it is copied.
+_PACKED_BYTES = 64 * 1024
 
 
 class BodyReader:
@@ -50,22 +54,25 @@ class BodyReader:
             413 when that is larger than a body may be, without making it; 422 when it is damaged.
         """
         parts: list[bytes] = []
-        room = self._limit
+        room, place, packed = self._limit, 0, memoryview(body)
         try:
-            # A gzip file may hold several members one after the other.
-            while body:
+            for _ in range(MOST_MEMBERS):
                 unpacker = zlib.decompressobj(_GZIP_WINDOW)
-                part = unpacker.decompress(body, room + 1)
-                room -= len(part)
-                if room < 0:
-                    raise self._too_large()
-                if not unpacker.eof:
-                    raise zlib.error("it ends too early")
-                parts.append(part)
-                body = unpacker.unused_data
+                while not unpacker.eof:
+                    if place >= len(body):
+                        raise zlib.error("it ends too early")
+                    piece = packed[place : place + _PACKED_BYTES]
+                    part = unpacker.decompress(piece, room + 1)
+                    place += len(piece) - len(unpacker.unused_data)
+                    room -= len(part)
+                    if room < 0:
+                        raise self._too_large()
+                    parts.append(part)
+                if place == len(body):
+                    return b"".join(parts)
+            raise zlib.error(f"it has more than {MOST_MEMBERS:,} members")
         except zlib.error as error:
             raise invalid([mistake((), f"the body is no valid gzip: {error}", "gzip_invalid")]) from None
-        return b"".join(parts)
 
     async def _read_rest(self, scope: Scope, receive: Receive, first: bytes) -> bytes:
         headers = dict(scope["headers"])

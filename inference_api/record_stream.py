@@ -16,6 +16,8 @@ _END = re.compile(rb"\s*\}\s*\Z")
 # Between two records or, rarely, inside of a text; the piece before it is then no JSON.
 _BORDER = re.compile(rb"\}\s*,\s*(?=\{)")
 _RECORD = re.compile(rb'\s*+(\{(?:[^"{}\[\]]++|"(?:[^"\\]|\\.)*+")*+\})\s*+(,?)', re.DOTALL)
+# Of what is left: looked at, never copied, since that would be a copy of the body a record.
+_SPACE = re.compile(rb"\s*+\Z")
 
 
 def read_records(validator: RecordValidator, body: bytes, most: int) -> list[Values]:
@@ -71,7 +73,7 @@ class _Reader:
         while place < stop:
             index = len(self.rows)
             found = _RECORD.match(self._body, place, self._end)
-            last = found is not None and not self._body[found.end() : self._end].strip()
+            last = found is not None and _SPACE.match(self._body, found.end(), self._end) is not None
             if found is None or bool(found[2]) == last:
                 raise self._no_record(index)
             try:

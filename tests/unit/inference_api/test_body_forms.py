@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from inference_api import record_stream
+from inference_api.body import MOST_MEMBERS
 from inference_api.request_schema import LARGE_BYTES
 from pipeline.use_case import UseCase
 from tests.bundles import make_rows
@@ -253,6 +254,29 @@ def test_large_bodies_that_make_no_sense_are_refused(service: Service, body: byt
     assert message in reply.text
 
 
+def test_large_body_that_is_looked_at_closely_is_not_copied_for_each_record(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hundred thousand records with numbers as texts would take minutes."""
+
+    class Counted(bytes):
+        copied = 0
+
+        def __getitem__(self, place: Any) -> Any:
+            found = super().__getitem__(place)
+            if isinstance(place, slice):
+                Counted.copied += len(found)
+            return found
+
+    state = service.store.states["covertype"]
+    assert state.predictor is not None
+    monkeypatch.setattr(record_stream, "PIECE_BYTES", 4096)
+    spelt = {key: str(value) for key, value in COURSE_RECORD.items()}
+    body = Counted(json.dumps({"records": [spelt] * 500}).encode())
+    assert len(record_stream.read_records(state.predictor.validator, body, 1000)) == 500
+    assert Counted.copied < 3 * len(body)
+
+
 def test_too_many_records_in_a_large_body(make_service: MakeService) -> None:
     service = make_service(max_records=5000)
     reply = service.client.post(URL, json={"records": [COURSE_RECORD] * 5001})
@@ -279,6 +303,17 @@ def test_decompression_bomb_is_refused_without_unpacking_it(make_service: MakeSe
     reply = service.client.post(url, content=bomb, headers={"Content-Encoding": "gzip"})
     assert reply.status_code == 413
     assert "MAX_BODY_BYTES" in reply.json()["detail"]
+
+
+def test_gzip_of_many_members_is_refused_before_they_are_all_unpacked(service: Service) -> None:
+    """A megabyte holds 50,000 empty ones."""
+    body = gzip.compress(b" ") * (MOST_MEMBERS - 1)
+    record = gzip.compress(json.dumps(COURSE_RECORD).encode())
+    gzipped = {"Content-Encoding": "gzip"}
+    assert service.client.post(URL, content=body + record, headers=gzipped).status_code == 200
+    refused = service.client.post(URL, content=body + gzip.compress(b"") + record, headers=gzipped)
+    assert refused.status_code == 422
+    assert "more than 1,024 members" in refused.text
 
 
 @pytest.mark.parametrize("body", [b"\x1f\x8b", b"\x1f\x8bnonsense", gzip.compress(b"{}")[:-3]])
