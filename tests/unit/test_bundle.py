@@ -88,3 +88,11 @@ def test_mistake_in_the_description_is_named(folder: Path, changes: dict[str, An
     (folder / "bundle.json").write_text(json.dumps(content(**changes)), encoding="utf-8")
     with pytest.raises(BundleError, match=message):
         load_bundle(folder)
+
+
+@pytest.mark.parametrize(("answer", "right"), [(3e-7, True), (0.02, True), (-0.02, True), (0.2, False)])
+def test_an_answer_next_to_zero_is_compared_by_the_range_of_answers(answer: float, right: bool) -> None:
+    document = content(task="regression", classes=[], labels={}, expected={"prediction": 1e-8})
+    known = Bundle.model_validate(document | {"prediction_statistics": {"minimum": -2000, "maximum": 3000}})
+    assert known.expects(answer, None, 1e-3) is right
+    assert not Bundle.model_validate(document).expects(answer, None, 1e-3)

@@ -14,6 +14,7 @@ from pipeline.export import ParityReport, ServedModel, compare, export_bundle
 from pipeline.search import Candidate
 from pipeline.training import fit
 from pipeline.use_case import EstimatorName, UseCase
+from tests.bundles import make_bundle
 from tests.synthetic_rows import house_rows, penguin_rows, split_frames
 
 CANDIDATES: list[tuple[EstimatorName, dict]] = [
@@ -177,3 +178,34 @@ def _forest_frame(use_case: UseCase, generator: np.random.Generator, count: int)
     frame = pd.DataFrame(values)
     side = frame["Elevation"] - 0.2 * frame["Horizontal_Distance_To_Hydrology"] > frame["Slope"]
     return frame.assign(Cover_Type=pd.Series(np.where(side, "1", "2").tolist(), dtype=object))
+
+
+def test_answers_that_are_zero_are_no_difference_of_the_export(tmp_path: Path) -> None:
+    """Boosted trees add up to 1e-13 where the target is 0, and to 1e-5 in float32, which is as good a zero."""
+    columns = [{"name": "rain", "type": "number"}, {"name": "loss", "type": "number", "role": "target"}]
+    search = {"candidates": [{"estimator": "hist_gradient_boosting"}]}
+    document = {"name": "floods", "title": "Floods", "task": "regression", "columns": columns}
+    use_case = UseCase.model_validate(document | {"training": {"metric": "mae", "search": search}})
+    rain = np.random.default_rng(0).normal(size=3000)
+    rows = pd.DataFrame({"rain": rain, "loss": np.where(rain > 0.3, 1000 * rain, 0.0)})
+    train, holdout = rows[:2000], rows[2000:].reset_index(drop=True)
+    model = fit(use_case, Candidate("hist_gradient_boosting", {"max_iter": 200}), train)
+    assert (np.abs(model.predict(holdout[["rain"]])) < 1e-3).sum() > 100
+    report = export_bundle(model, use_case, train, holdout, tmp_path)
+    assert (report.label_flips, report.passed) == (0, True)
+    assert report.max_difference < 1e-3
+
+
+def test_what_a_row_costs_does_not_depend_on_what_else_runs(
+    penguins: UseCase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy machine most tries are interrupted; a promotion must not depend on that."""
+    served = ServedModel(make_bundle(penguins, tmp_path))
+    clock, tries = [0.0], iter(range(1000))
+
+    def answer(_: dict) -> None:
+        clock[0] += 0.001 if next(tries) % 5 == 4 else 0.1
+
+    monkeypatch.setattr(served, "score_record", answer)
+    monkeypatch.setattr("pipeline.export.time.perf_counter", lambda: clock[0])
+    assert served.single_row_milliseconds() == pytest.approx(1)
