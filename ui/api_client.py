@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from ui.answers import (
     Answer,
     ColumnPredictions,
+    Explanation,
     History,
     ModelDetails,
     ModelList,
@@ -32,6 +33,9 @@ ProblemKind = Literal[
     "failed",
     "unreadable",
 ]
+
+# Answered, but not written to the prediction log.
+NO_CASE = {"log": "false"}
 
 # A host that is up accepts a connection at once; only the answer may need the whole time-out.
 CONNECT_TIMEOUT_SECONDS = 3.0
@@ -102,19 +106,26 @@ class ApiClient:
         """Versions, metrics and the schema of one record; of the champion unless a version is named."""
         return self._ask(ModelDetails, "GET", _path(name), params=_asked(version))
 
-    def predict(
-        self, name: str, record: dict[str, Any], version: int | None = None, *, explain: bool = False
-    ) -> Prediction:
-        """Predict one record; with `explain` also what pushed the prediction, where the API can say it."""
-        params = {**_asked(version), **({"explain": "true"} if explain else {})}
-        return self._ask(Prediction, "POST", _path(name) + "/predict", record, params=params)
+    def predict(self, name: str, record: dict[str, Any], version: int | None = None) -> Prediction:
+        """Predict one record."""
+        return self._ask(Prediction, "POST", _path(name) + "/predict", record, params=_asked(version))
+
+    def explain(self, name: str, record: dict[str, Any], version: int) -> Explanation | None:
+        """What pushed a prediction made before; not recorded once more. None where the API cannot say it."""
+        params = {**_asked(version), **NO_CASE, "explain": "true"}
+        return self._ask(Prediction, "POST", _path(name) + "/predict", record, params=params).explanation
 
     def predict_columns(
-        self, name: str, columns: Mapping[str, Sequence[Any]], version: int | None = None
+        self, name: str, columns: Mapping[str, Sequence[Any]], version: int | None = None, *, recorded: bool = True
     ) -> ColumnPredictions:
-        """Predict many records, given and answered as columns in the same order."""
-        body = {"columns": columns}
-        return self._ask(ColumnPredictions, "POST", _path(name) + "/predict", body, params=_asked(version))
+        """Predict many records, given and answered as columns in the same order.
+
+        Parameters
+        ----------
+        recorded : False where they are no cases of their own, so that monitoring must not count them.
+        """
+        body, params = {"columns": columns}, {**_asked(version), **({} if recorded else NO_CASE)}
+        return self._ask(ColumnPredictions, "POST", _path(name) + "/predict", body, params=params)
 
     def version(self, name: str, version: int) -> VersionDetails:
         """Everything that is known of one version: its evaluation, its card, what was decided about it."""

@@ -1,17 +1,15 @@
 """Entry point: ``streamlit run ui/app.py``. Settings, language and navigation; a page does the rest."""
 
-import logging
 from pathlib import Path
 
 import streamlit as st
 
 from pipeline.errors import ConfigurationError
 from pipeline.settings import UiSettings, load_settings
+from ui.guard import guarded
 from ui.i18n import escape
-from ui.links import draw_links
+from ui.links import api_address, draw_links
 from ui.session import choose_language
-
-logger = logging.getLogger(__name__)
 
 # A file of ours: an emoji or a Material icon would be fetched from a host of Google's.
 ICON = Path(__file__).with_name("icon.svg")
@@ -39,14 +37,8 @@ def main() -> None:
     # Filled after the page, which knows what it shows.
     beside = st.sidebar.container(key="links", gap=None)
     with st.sidebar:
-        st.caption(f"{t('app.api')}: `{settings.inference_api_url}`")
-    try:
-        page.run()
-    except Exception:
-        # The last resort: a mistake of ours must not show a traceback to a person. The log has it.
-        logger.exception("page %s failed", page.title)
-        st.error(t("problem.page"), icon=":material/error:")
-        st.button(t("retry"), key="retry_page", icon=":material/refresh:")
+        st.caption(f"{t('app.api')}: `{api_address(settings)}`")
+    guarded(page.run)()
     with beside:
         draw_links(settings, page.url_path, t)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from ui.answers import Prediction
+from ui.answers import Explanation, Prediction
 from ui.api_client import ApiClient, ApiProblem
 from ui.forms import FieldProblem, build_record, problems_from_api, validate
 from ui.schema import FormField
@@ -25,6 +25,8 @@ class Attempt:
     record : what to send; None when the values entered cannot be sent.
     invalid : what is wrong with single fields.
     others : what the API found wrong with no field of the form, in its own words.
+    explanation : what pushed the prediction; None where the API cannot say it.
+    latency_ms : from sending the record until its answer was read, in milliseconds.
     """
 
     model: str
@@ -33,6 +35,7 @@ class Attempt:
     invalid: tuple[FieldProblem, ...] = ()
     others: tuple[str, ...] = ()
     prediction: Prediction | None = None
+    explanation: Explanation | None = None
     problem: ApiProblem | None = None
     latency_ms: float = 0.0
 
@@ -54,13 +57,21 @@ def submit(model: str, version: int | None, fields: Sequence[FormField], values:
 
 def ask(attempt: Attempt, client: ApiClient, fields: Sequence[FormField]) -> Attempt:
     """Send the record of a waiting attempt; errors the API has with single fields go to those fields."""
+    record = attempt.record or {}
     started = time.perf_counter()
     try:
-        prediction = client.predict(attempt.model, attempt.record or {}, attempt.version, explain=True)
+        prediction = client.predict(attempt.model, record, attempt.version)
     except ApiProblem as problem:
         invalid, others = problems_from_api(fields, problem.field_errors)
         return replace(attempt, invalid=tuple(invalid), others=tuple(others), problem=problem)
-    return replace(attempt, prediction=prediction, latency_ms=(time.perf_counter() - started) * 1000)
+    latency_ms = (time.perf_counter() - started) * 1000
+    try:
+        # Asked apart: reasons take longer than the answer, and one that cannot be explained is an answer all the same.
+        # Of the version that answered, which need not be the one that answers next.
+        explanation = client.explain(attempt.model, record, prediction.model_version)
+    except ApiProblem:
+        explanation = None
+    return replace(attempt, prediction=prediction, explanation=explanation, latency_ms=latency_ms)
 
 
 def last_attempt(model: str, version: int | None) -> Attempt | None:

@@ -66,7 +66,7 @@ def compared_chart(bins: pd.DataFrame, kinds: Sequence[str], share: str) -> alt.
                 "kind:N",
                 sort=list(kinds),
                 scale=alt.Scale(domain=list(kinds), range=[REFERENCE_COLOUR, NOW_COLOUR]),
-                legend=alt.Legend(orient="top", title=None),
+                legend=alt.Legend(orient="top", direction="vertical", title=None),
             ),
             tooltip=[
                 alt.Tooltip("label:N", title=" "),

@@ -75,7 +75,7 @@ def show_explanation(
         "base": escape(_amount(explanation.base_value, details.unit, of_class=of_class)),
         "value": escape(_amount(explanation.value, details.unit, of_class=of_class)),
     }
-    st.subheader(t("why.title"))
+    st.header(t("why.title"), anchor=False)
     least = NOTHING * abs(explanation.value)
     if all(abs(contribution) <= least for contribution in explanation.contributions.values()):
         st.markdown(t("why.typical", **words))

@@ -68,7 +68,10 @@ def percent(share: float) -> str:
 def show_result(prediction: Prediction, details: ModelDetails, latency_ms: float, t: Translator) -> None:
     """Draw the result."""
     rows = ranked_probabilities(prediction, details.labels)
-    st.markdown(f"## :primary[{escape(headline(prediction, details.unit))}]")
+    # The answer is the largest thing of its panel, whatever its place among the headings.
+    st.html("<style>.st-key-answer h3 {font-size:1.9rem; overflow-wrap:anywhere}</style>")
+    with st.container(key="answer"):
+        st.markdown(f"### :primary[{escape(headline(prediction, details.unit))}]")
     if rows:
         st.markdown(f"**{t('result.probabilities')}**")
         st.altair_chart(_chart(rows), alt=t("result.chart", name=rows[0].name))

@@ -7,11 +7,14 @@ import streamlit as st
 from ui.answers import Decision, History, ModelDetails, ModelVersion, Promotion
 from ui.i18n import Translator, escape
 from ui.metrics import main_metrics, shown_metric
+from ui.texts import TEXTS
 from ui.times import clock
 
 # The newest are what people ask about; older ones are one press away.
 FIRST_SHOWN = 5
 SHOWN_METRICS = 3
+# How checks that compare a version with the champion, or with a dummy, begin.
+COMPARISON = "beats_"
 
 
 def decision_about(history: History, version: int) -> Promotion | None:
@@ -77,20 +80,32 @@ def _draw_entry(entry: Promotion, t: Translator) -> None:
     heading = {"reject": "rejected", "promote": "promoted", "dry_run": "dry_run", "rollback": "rollback"}
     key = heading.get(entry.action)
     decision = entry.decision
-    lines = [entry.reason]
+    lines = [escape(entry.reason)]
     if decision and (entry.action == "promote" or (entry.action == "reject" and not decision.accepted)):
-        lines = reasons(decision)
+        lines = reasons(decision, t)
     title = t(f"versions.{key}", at=clock(entry.at)) if key else escape(entry.action)
-    st.markdown(f"{title}\n" + "\n".join(f"- {escape(line)}" for line in lines if line))
+    st.markdown(f"{title}\n" + "\n".join(f"- {line}" for line in lines if line))
     if decision and decision.checks:
         failed = sum(not check.passed for check in decision.checks)
         with st.expander(t("versions.checks", count=len(decision.checks), failed=failed), icon=":material/checklist:"):
             st.markdown("\n".join(check_lines(decision, t)))
 
 
-def reasons(decision: Decision) -> list[str]:
-    """What kept a version from being promoted, or let it be, one sentence each."""
-    return [check.detail for check in decision.checks if not check.passed] or list(decision.reasons)
+def reasons(decision: Decision, t: Translator) -> list[str]:
+    """What kept a version from being promoted, or what let it be, as Markdown, a line each.
+
+    Of a version that passed every check, the comparison says most; the list of all checks has the rest.
+    """
+    failed = [check for check in decision.checks if not check.passed]
+    decisive = failed or [check for check in decision.checks if check.name.startswith(COMPARISON)]
+    if not decisive:
+        return [escape(reason) for reason in decision.reasons]
+    kind = "failed" if failed else "check"
+    return [f"**{escape(_check_words(kind, check.name, t))}**: {escape(check.detail)}" for check in decisive]
+
+
+def _check_words(kind: str, name: str, t: Translator) -> str:
+    return t.known(kind, name) if f"{kind}.{name}" in TEXTS else t.known("check", name)
 
 
 def check_lines(decision: Decision, t: Translator) -> list[str]:

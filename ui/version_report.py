@@ -64,7 +64,7 @@ def _draw_evaluation(evaluation: Evaluation, details: ModelDetails, t: Translato
         _draw_confusion(evaluation, details, t)
     if evaluation.residuals:
         errors = [abs(predicted - truth) for truth, predicted in evaluation.residuals]
-        st.subheader(t("report.residuals"))
+        st.subheader(t("report.residuals"), anchor=False)
         st.caption(t("report.residuals_note"))
         typical = f"{shown_metric(median(errors))} {details.unit or ''}".strip()
         said = t("report.residuals_chart", count=len(errors), error=typical)
@@ -73,7 +73,7 @@ def _draw_evaluation(evaluation: Evaluation, details: ModelDetails, t: Translato
     segments = sorted(evaluation.segments, key=lambda segment: segment.score)[:MOST_SEGMENTS]
     if segments:
         metric = t.known("metric", evaluation.metric)
-        st.subheader(t("report.segments", metric=metric))
+        st.subheader(t("report.segments", metric=metric), anchor=False)
         said = ", ".join(f"{s.column} {s.value} {shown_metric(s.score)}" for s in segments)
         st.altair_chart(segments_chart(segments, metric, t), alt=t("report.segments_chart", bars=said))
 
@@ -82,7 +82,7 @@ def _draw_confusion(evaluation: Evaluation, details: ModelDetails, t: Translator
     frame = confusion_frame(evaluation, details.labels)
     right = frame[frame["true"] == frame["predicted"]]
     said = ", ".join(f"{name} {percent(share)}" for name, share in zip(right["true"], right["share"], strict=True))
-    st.subheader(t("report.confusion"))
+    st.subheader(t("report.confusion"), anchor=False)
     st.altair_chart(confusion_chart(frame, t), alt=t("report.confusion_chart", shares=said))
     table = pd.DataFrame(
         {

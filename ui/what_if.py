@@ -12,6 +12,7 @@ from ui.answers import ModelDetails, PredictedColumns, Prediction
 from ui.api_client import ApiClient, ApiProblem
 from ui.attempt import Attempt
 from ui.explanation import RAISES, value_words
+from ui.guard import guarded
 from ui.i18n import Translator, escape
 from ui.messages import show_problem
 from ui.results import number_words, percent, ranked_probabilities
@@ -77,20 +78,21 @@ def varied(record: Mapping[str, Any], fields: Sequence[FormField], name: str, va
 
 @st.cache_data(ttl=KEPT_SECONDS, max_entries=KEPT_CURVES, show_spinner=False)
 def _ask(base_url: str, timeout: float, model: str, version: int, columns: dict[str, list[Any]]) -> PredictedColumns:
-    return ApiClient(base_url, timeout).predict_columns(model, columns, version).columns
+    return ApiClient(base_url, timeout).predict_columns(model, columns, version, recorded=False).columns
 
 
 # A feature chosen here runs this part again and leaves the rest of the page alone.
 @st.fragment
+@guarded
 def draw_what_if(
     attempt: Attempt, prediction: Prediction, details: ModelDetails, fields: Sequence[FormField], t: Translator
 ) -> None:
     """Draw the choice of a feature and the predictions over its values."""
-    st.subheader(t("what_if.title"))
+    st.header(t("what_if.title"), anchor=False)
     by_name = {field.name: field for field in fields if can_vary(field)}
     if not by_name:
         return
-    contributions = prediction.explanation.contributions if prediction.explanation else {}
+    contributions = attempt.explanation.contributions if attempt.explanation else {}
     # What moved the answer most is what a person wants to move.
     first = max(by_name, key=lambda name: abs(contributions.get(name, 0.0)))
     with st.container(horizontal=True):

@@ -89,6 +89,7 @@ class FakeInferenceApi:
     served : models that there are.
     received : bodies of the predictions asked for, one record each.
     received_columns : the same for many records given as columns.
+    unrecorded : bodies, of either kind, whose sender wants no record of them.
     champions : version that is champion, by model; roll backs change it.
     old : answer as an API did that knew neither versions nor history nor explanations.
     explains : whether it can explain predictions.
@@ -109,6 +110,7 @@ class FakeInferenceApi:
         self.without_champion: set[str] = set()
         self.served = list(self.use_cases)
         self.received: list[dict[str, Any]] = []
+        self.unrecorded: list[dict[str, Any]] = []
         self.received_columns: list[dict[str, list[Any]]] = []
         self.champions = dict.fromkeys(self.use_cases, CHAMPION)
         self.old = False
@@ -201,8 +203,13 @@ class FakeInferenceApi:
         version = int(asked.get("version", self.champions[name]))
         sent = {"model_name": name, "model_version": version, "request_id": "0f3c8a52d1"}
         if "columns" in body and not self.old:
+            if asked.get("log") == "false":
+                self.unrecorded.append(body)
             return self._predict_columns(name, body["columns"], sent)
-        self.received.append(body)
+        if asked.get("log") == "false":
+            self.unrecorded.append(body)
+        else:
+            self.received.append(body)
         if "explain" in asked and self.explains:
             sent["explanation"] = explanation_of(self.use_cases[name], ANSWERS[name])
         return 200, {**ANSWERS[name], **sent}

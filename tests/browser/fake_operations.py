@@ -80,9 +80,7 @@ class FakeOperations:
             "rows": self._rows(),
             "quarantined": self._refused(),
             "batches": [
-                self._batch(epoch, number)
-                for epoch in range(self.epochs)
-                for number in range(1, self.batches + 1)
+                self._batch(epoch, number) for epoch in range(self.epochs) for number in range(1, self.batches + 1)
             ],
             "last_poll": {"at": polled.isoformat(), "outcome": outcome, "detail": self.failed} if polled else None,
             "next_poll": (polled + timedelta(seconds=INTERVAL_SECONDS)).isoformat() if polled else None,

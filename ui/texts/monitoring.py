@@ -94,8 +94,8 @@ MONITORING: Mapping[str, tuple[str, str]] = {
         "{rows} filas; {drifted} de {features} variables con deriva.",
     ),
     "monitoring.drift_few": (
-        "{rows} rows are too few to tell drift from chance, so nothing counts as drifted yet.",
-        "{rows} filas son muy pocas para distinguir deriva de azar, así que aún nada cuenta como deriva.",
+        "Too few rows to tell drift from chance ({rows}), so nothing counts as drifted yet.",
+        "Muy pocas filas para distinguir deriva de azar ({rows}), así que aún nada cuenta como deriva.",
     ),
     "monitoring.no_drift.served": (
         "Appears when requests of the period have been logged for a model that knows its training rows.",

@@ -12,6 +12,7 @@ from ui.batch_state import Batch, forget_batch, kept_batch, new_batch
 from ui.choice import choose_model, choose_version
 from ui.csv_file import CsvFile, CsvProblem, open_csv, template
 from ui.forms import allowed
+from ui.guard import guarded
 from ui.i18n import Translator, escape
 from ui.links import remember_subject
 from ui.messages import show_problem
@@ -23,7 +24,7 @@ POLL_SECONDS = 0.5
 
 def render(t: Translator) -> None:
     """Draw the page."""
-    st.title(t("batch.title"))
+    st.title(t("batch.title"), anchor=False)
     st.caption(t("batch.intro"))
     try:
         models = load_models()
@@ -140,6 +141,7 @@ def _draw_outcome(job: Predict, file: CsvFile, details: ModelDetails, t: Transla
 
 # Runs by itself while a job does; the job's thread never waits for the page, nor the page for it.
 @st.fragment(run_every=POLL_SECONDS)
+@guarded
 def _watch(batch: Batch, t: Translator) -> None:
     job = batch.predict or batch.check
     if job is None or job.done:

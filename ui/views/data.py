@@ -8,6 +8,7 @@ import streamlit as st
 from ui.api_client import ApiProblem
 from ui.batches import latest_epoch, strip_html, tiles
 from ui.distributions import draw_distributions
+from ui.guard import guarded
 from ui.i18n import Translator, escape
 from ui.links import remember_subject
 from ui.messages import show_problem
@@ -23,7 +24,7 @@ COUNT_EVERY_SECONDS = 1.0
 
 def render(t: Translator) -> None:
     """Draw the page."""
-    st.title(t("data.title"))
+    st.title(t("data.title"), anchor=False)
     st.caption(t("data.intro"))
     try:
         use_cases = load_use_cases()
@@ -36,15 +37,15 @@ def render(t: Translator) -> None:
     except ApiProblem as problem:
         show_problem(problem, t, key="page", retry=forget_operations, whole_page=True)
         return
-    st.header(t("data.batches"))
+    st.header(t("data.batches"), anchor=False)
     _live_poll(name, t)
     _live_batches(name, collection, t)
-    st.header(t("data.quarantine"))
+    st.header(t("data.quarantine"), anchor=False)
     try:
         draw_quarantine(load_quarantine(collection), name, t)
     except ApiProblem as problem:
         show_problem(problem, t, key="quarantine", retry=forget_operations)
-    st.header(t("data.distributions"))
+    st.header(t("data.distributions"), anchor=False)
     try:
         draw_distributions(load_distributions(collection), name, t)
     except ApiProblem as problem:
@@ -64,6 +65,7 @@ def _choose(use_cases: Sequence[CollectedUseCase], t: Translator) -> str:
 
 
 @st.fragment(run_every=BATCHES_EVERY_SECONDS)
+@guarded
 def _live_batches(name: str, drawn: Collection, t: Translator) -> None:
     try:
         collection = load_collection(name)
@@ -93,6 +95,7 @@ def _live_batches(name: str, drawn: Collection, t: Translator) -> None:
 
 
 @st.fragment(run_every=COUNT_EVERY_SECONDS)
+@guarded
 def _live_poll(name: str, t: Translator) -> None:
     try:
         collection = load_collection(name)

@@ -18,11 +18,12 @@ from ui.version_list import draw_versions
 from ui.version_report import draw_report
 
 TABS = ("versions", "compare", "report", "history", "rollback")
+_OPEN_TAB = "models_open_tab"
 
 
 def render(t: Translator) -> None:
     """Draw the page."""
-    st.title(t("models.title"))
+    st.title(t("models.title"), anchor=False)
     st.caption(t("models.intro"))
     try:
         models = load_models()
@@ -48,7 +49,7 @@ def _draw_champion(model: ModelSummary, details: ModelDetails, t: Translator) ->
     champion = t("models.version", version=model.champion_version) if model.ready else t("models.no_champion")
     badge = "green" if model.ready else "orange"
     status = t.known("status", model.status) if model.status else champion
-    st.subheader(escape(model.title))
+    st.header(escape(model.title), anchor=False)
     task = f"{escape(t.known('task', model.task))} · " if model.task else ""
     st.markdown(
         f":{badge}-badge[{escape(status)}] :gray[`{model.name}` · {task}{t('models.champion')}:] **{champion}**"
@@ -64,11 +65,12 @@ def _draw_champion(model: ModelSummary, details: ModelDetails, t: Translator) ->
                 words = {"low": shown_metric(low), "high": shown_metric(high)}
                 with st.container(border=True, width="content", gap=None):
                     st.metric(t.known("metric", name), shown_metric(details.metrics[name]), width="content")
-                    if low is not None:
-                        st.markdown(
-                            f":small[:gray[{escape(t('models.interval', **words))}]]",
-                            help=t("models.metric_help", **words),
-                        )
+                    if low is None:
+                        # A note of nothing still takes its line, so that the numbers stay level.
+                        st.markdown(":small[&nbsp;]")
+                        continue
+                    note = f":small[:gray[{escape(t('models.interval', **words))}]]"
+                    st.markdown(note, help=t("models.metric_help", **words))
 
 
 def _champion_intervals(details: ModelDetails) -> dict[str, tuple[float, float]]:
@@ -92,11 +94,16 @@ def _draw_tabs(details: ModelDetails, t: Translator) -> None:
             history = load_history(details.name)
         except ApiProblem as found:
             problem = found
+    titles = [t(f"models.tab.{name}") for name in names]
+    if st.session_state.get("models_tab") not in titles and st.session_state.get(_OPEN_TAB) in names:
+        # A tab is known by its title, which is another one after a change of language.
+        st.session_state["models_tab"] = titles[names.index(st.session_state[_OPEN_TAB])]
     # The work of a tab is done when it is opened.
-    tabs = st.tabs([t(f"models.tab.{name}") for name in names], key="models_tab", on_change="rerun")
+    tabs = st.tabs(titles, key="models_tab", on_change="rerun")
     for name, tab in zip(names, tabs, strict=True):
         if not tab.open:
             continue
+        st.session_state[_OPEN_TAB] = name
         with tab:
             if problem and name in ("versions", "history"):
                 show_problem(problem, t, key="history")
@@ -115,9 +122,9 @@ def _draw_tabs(details: ModelDetails, t: Translator) -> None:
 def _draw_history(history: History | None, t: Translator) -> None:
     if history is None:
         return
-    st.subheader(t("history.promotions"))
+    st.subheader(t("history.promotions"), anchor=False)
     _draw_table(promotions_table(history, t), t)
-    st.subheader(t("history.trainings"))
+    st.subheader(t("history.trainings"), anchor=False)
     _draw_table(trainings_table(history, t), t)
 
 

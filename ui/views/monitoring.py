@@ -10,6 +10,7 @@ from ui.answers import ModelSummary
 from ui.api_client import ApiProblem
 from ui.charts import compared_chart, mix_chart, traffic_chart, values_chart
 from ui.drift import draw_drift
+from ui.guard import guarded
 from ui.i18n import Translator, escape
 from ui.links import remember_subject
 from ui.live import draw_live
@@ -27,7 +28,7 @@ REFRESH_SECONDS = 15
 
 def render(t: Translator) -> None:
     """Draw the page."""
-    st.title(t("monitoring.title"))
+    st.title(t("monitoring.title"), anchor=False)
     st.caption(t("monitoring.intro"))
     try:
         models = load_models()
@@ -71,6 +72,7 @@ def _choose(models: Sequence[ModelSummary], t: Translator) -> str:
 
 
 @st.fragment(run_every=REFRESH_SECONDS)
+@guarded
 def _live(name: str, hours: int, t: Translator) -> None:
     try:
         monitoring = load_monitoring(name, hours)
@@ -82,13 +84,13 @@ def _live(name: str, hours: int, t: Translator) -> None:
     st.caption(t(key, version=version, at=at, seconds=REFRESH_SECONDS))
     if monitoring.problem:
         st.warning(t("monitoring.problem", problem=escape(monitoring.problem)), icon=":material/warning:")
-    st.header(t("monitoring.traffic"))
+    st.header(t("monitoring.traffic"), anchor=False)
     _draw_traffic(monitoring, t)
-    st.header(t("monitoring.mix"))
+    st.header(t("monitoring.mix"), anchor=False)
     _draw_predictions(monitoring, t)
-    st.header(t("monitoring.drift"))
+    st.header(t("monitoring.drift"), anchor=False)
     draw_drift(monitoring.drift, name, t)
-    st.header(t("monitoring.live" if monitoring.mix else "monitoring.live_regression"))
+    st.header(t("monitoring.live" if monitoring.mix else "monitoring.live_regression"), anchor=False)
     draw_live(monitoring, t)
 
 

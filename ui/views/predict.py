@@ -12,6 +12,7 @@ from ui.attempt import Attempt, ask, forget_attempt, keep_attempt, last_attempt,
 from ui.choice import choose_model, choose_version
 from ui.explanation import show_explanation
 from ui.forms import FieldProblem, example_values, explain
+from ui.guard import guarded
 from ui.i18n import Translator, escape
 from ui.links import remember_subject
 from ui.messages import show_problem
@@ -24,7 +25,7 @@ from ui.widgets import draw_fields, entered_values, put_values
 
 def render(t: Translator) -> None:
     """Draw the page."""
-    st.title(t("predict.title"))
+    st.title(t("predict.title"), anchor=False)
     st.caption(t("predict.intro"))
     try:
         models = load_models()
@@ -84,6 +85,7 @@ def _draw_fillers(details: ModelDetails, fields: Sequence[FormField], t: Transla
 
 # A slider moved runs the form again and leaves the rest of the page alone.
 @st.fragment
+@guarded
 def _draw_form(
     model: str, version: int | None, fields: Sequence[FormField], invalid: Sequence[FieldProblem], t: Translator
 ) -> None:
@@ -106,11 +108,11 @@ def _draw_reasons(
 ) -> None:
     """Draw why the model says so, and what it would say of other cases, as far as the API can tell."""
     # An API that does not say which version it describes knows neither explanations nor many records as columns.
-    parts = [prediction.explanation is not None, details.version is not None]
+    parts = [attempt.explanation is not None, details.version is not None]
     places = iter(st.columns(2, gap="medium") if all(parts) else [st.container()] * sum(parts))
-    if prediction.explanation:
+    if attempt.explanation:
         with next(places).container(border=True, key="why"):
-            show_explanation(prediction.explanation, details, fields, attempt.record or {}, t)
+            show_explanation(attempt.explanation, details, fields, attempt.record or {}, t)
     if details.version is not None:
         with next(places).container(border=True, key="what_if"):
             draw_what_if(attempt, prediction, details, fields, t)
@@ -119,7 +121,7 @@ def _draw_reasons(
 def _draw_result(details: ModelDetails, attempt: Attempt | None, t: Translator) -> None:
     target = escape((details.target or "").replace("_", " "))
     answered = attempt and attempt.prediction and target
-    st.subheader(t("result.title_of", target=target) if answered else t("result.title"))
+    st.header(t("result.title_of", target=target) if answered else t("result.title"), anchor=False)
     if attempt is None:
         st.markdown(t("result.none"))
     elif attempt.invalid or attempt.others:

@@ -1,6 +1,7 @@
 """The Data page."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -210,3 +211,18 @@ def test_data_in_spanish(fake_api: FakeInferenceApi, open_app: OpenApp) -> None:
     assert "2 en cuarentena" in strip(app)
     assert "el próximo" in strip(app)
     assert app.table[1].value["Filas"].tolist() == [2, 1]
+
+
+@pytest.mark.usefixtures("fake_api")
+def test_a_part_that_fails_is_a_message_and_leaves_the_rest(
+    open_app: OpenApp, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("ui.batches.strip_html", fail)
+    app = open_app("data", "es")
+    assert not app.exception
+    assert "Esta página encontró un error propio" in "".join(error.value for error in app.error)
+    assert "Cuarentena" in [header.value for header in app.header]
+    assert "ZeroDivisionError" in caplog.text

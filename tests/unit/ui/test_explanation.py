@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 from tests.browser.fake_inference_api import FakeInferenceApi
 from tests.unit.ui.test_predict_page import OpenApp, press, text_of
 from ui.answers import Explanation
+from ui.api_client import ApiProblem
 from ui.explanation import pushes
 from ui.i18n import Translator
 from ui.schema import FormField
@@ -123,7 +124,7 @@ def test_a_prediction_without_an_explanation_is_shown_all_the_same(
     fake_api.explains = False
     app = press(open_app(), "predict")
     assert "Aspen" in text_of(app)
-    assert "What pushed the prediction" not in [header.value for header in app.subheader]
+    assert "What pushed the prediction" not in [header.value for header in app.header]
     fake_api.old = True
     app = press(open_app(), "predict")
     assert "Aspen" in text_of(app)
@@ -144,4 +145,26 @@ def test_nothing_is_said_to_push_the_typical_case(
     monkeypatch.setattr("tests.browser.fake_inference_api.explanation_of", flat)
     app = press(open_app(), "predict")
     assert "nothing pushed the prediction" in text_of(app)
+    assert fake_api.received
+
+
+def test_only_the_case_itself_is_recorded(fake_api: FakeInferenceApi, open_app: OpenApp) -> None:
+    press(open_app(), "predict")
+    assert len(fake_api.received) == 1
+    explained, curve = fake_api.unrecorded
+    assert explained == fake_api.received[0]
+    assert len(curve["columns"]["Elevation"]) > 10
+
+
+def test_an_explanation_that_fails_leaves_the_answer(
+    fake_api: FakeInferenceApi, open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise ApiProblem("timeout")
+
+    monkeypatch.setattr("ui.api_client.ApiClient.explain", fail)
+    app = press(open_app(), "predict")
+    assert "Aspen" in text_of(app)
+    assert "What if…" in [header.value for header in app.header]
+    assert not app.error
     assert fake_api.received

@@ -1,11 +1,13 @@
 """Links to the other services, and times as a person reads them."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
-from pipeline.settings import UiSettings
+from pipeline.settings import UiSettings, load_settings
 from ui.i18n import Translator
 from ui.links import api_address, links
 from ui.times import clock, duration, now
@@ -57,3 +59,12 @@ def test_a_moment_of_another_day_has_its_date() -> None:
     assert len(clock(now())) == len("14:05:10")
     assert clock(datetime(2026, 3, 1, 14, 5, tzinfo=UTC)) == "2026-03-01 14:05"
     assert clock((now() - timedelta(days=400)).replace(tzinfo=None)).count("-") == 2
+
+
+@pytest.mark.usefixtures("fake_api")
+def test_the_sidebar_shows_the_address_that_people_use(
+    open_app: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INFERENCE_API_PUBLIC_URL", "https://models.example/api")
+    load_settings.cache_clear()
+    assert "`https://models.example/api`" in [caption.value for caption in open_app().sidebar.caption][-1]

@@ -3,11 +3,16 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from pipeline.gate import Evidence, decide_promotion
+from pipeline.gate_parity import Parity
 from pipeline.settings import load_settings
-from tests.browser.fake_inference_api import API_KEY, FakeInferenceApi
+from pipeline.use_case import load_use_cases
+from tests.browser.fake_inference_api import API_KEY, USE_CASES, FakeInferenceApi
+from ui.i18n import Translator
 
 OpenApp = Callable[..., AppTest]
 
@@ -30,7 +35,7 @@ def ask_to_roll_back(app: AppTest, version: int) -> AppTest:
 @pytest.mark.usefixtures("fake_api")
 def test_the_champion_is_shown_with_its_metrics_and_their_intervals(open_app: OpenApp) -> None:
     app = open_app("models")
-    assert app.subheader[0].value == "Forest cover type"
+    assert app.header[0].value == "Forest cover type"
     assert "**version 2**" in said(app.markdown)
     assert [(metric.label, metric.value) for metric in app.metric[:2]] == [
         ("Accuracy", "0.8712"),
@@ -47,6 +52,7 @@ def test_why_a_version_was_not_promoted_is_on_the_first_view(open_app: OpenApp) 
     assert first < text.index("Version 2** ") < text.index("Version 1** ")
     assert "not promoted" in text
     assert "Why it was not promoted" in text
+    assert "Not surely better than the champion**: " in text
     assert "lower than the champion's by 0.017 (95 % interval -0.031 to -0.004)" in text
     assert app.expander[0].label == "All 3 checks, 1 failed"
     assert "Better than the champion** (failed)" in text
@@ -196,3 +202,34 @@ def test_an_api_that_fails_is_one_message(fake_api: FakeInferenceApi, open_app: 
     app = open_app("models")
     assert len(app.error) == 1
     assert not app.exception
+
+
+@pytest.mark.parametrize("champion", [None, np.array(["Adelie"] * 20 + ["Gentoo"] * 20)])
+@pytest.mark.parametrize("language", ["en", "es"])
+def test_every_check_has_words_for_passing_and_for_failing(champion: Any, language: str) -> None:
+    truth = np.array(["Adelie"] * 20 + ["Gentoo"] * 20)
+    evidence = Evidence(
+        truth=truth,
+        challenger=truth,
+        baseline=truth,
+        champion=champion,
+        parity=Parity(label_flip_share=0.0, probability_difference=0.0),
+        segments={"island": truth},
+        model_megabytes=1,
+        single_row_milliseconds=1,
+    )
+    decision = decide_promotion(load_use_cases(USE_CASES)["penguins"], evidence)
+    t = Translator(language)
+    assert len(decision.checks) > 4
+    for check in decision.checks:
+        assert t.known("check", check.name) != check.name
+        assert t.known("failed", check.name) != check.name
+
+
+@pytest.mark.usefixtures("fake_api")
+def test_the_open_tab_stays_open_in_another_language(open_app: OpenApp) -> None:
+    app = open_tab(open_app("models"), "Report")
+    assert "Right and wrong, class by class" in said(app.subheader)
+    app.session_state["lang"] = "es"
+    app.run()
+    assert "Aciertos y errores por clase" in said(app.subheader)

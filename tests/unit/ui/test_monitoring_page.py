@@ -78,7 +78,7 @@ def test_drift_of_collected_rows(open_app: OpenApp) -> None:
 def test_too_few_rows_for_drift_are_said(fake_api: FakeInferenceApi, open_app: OpenApp) -> None:
     fake_api.operations.predictions = 3
     app = open_app("monitoring")
-    assert "36 rows are too few to tell drift from chance" in texts(app)
+    assert "Too few rows to tell drift from chance (36)" in texts(app)
     assert "State" not in app.table[0].value.columns
 
 
