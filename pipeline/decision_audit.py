@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.findings import Findings
 from pipeline.mlflow_client import explained, open_client
 from pipeline.model_version import PROMOTION_TAG, VersionInfo
-from pipeline.promotion import DECISION_FILE
+from pipeline.promotion import ALL_RECORDS, DECISION_FILE
 from pipeline.registry import PRODUCTION, Registry
 from pipeline.warehouse import PromotionRecord, Warehouse
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 DECIDED = ("promote", "reject", "dry_run")
 # Looks at the champion before a disagreement counts.
 ATTEMPTS = 3
-ALL_RECORDS = 1_000_000
 
 
 def audit_decision(
@@ -130,7 +129,8 @@ def _compare_champion(versions: list[VersionInfo], history: list[PromotionRecord
     findings.check(
         champion == recorded,
         f"version {champion} is the champion, as the last {last.action if last else ''} in the history says",
-        f"the champion is {_name(champion)}, the last promotion or roll back in the history is of {_name(recorded)}",
+        f"the champion is {_name(champion)}, the last promotion or roll back in the history is of {_name(recorded)}: "
+        "somebody moved it by other means; `mlops promote` with --version and --reason records what is meant",
     )
     staged = sorted(version.version for version in versions if version.stage == PRODUCTION)
     findings.require(

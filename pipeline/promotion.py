@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pipeline.decision_card import MODEL_CARD, with_decision
 from pipeline.errors import CollectionBusy, RegistryError, WarehouseError
 from pipeline.gate import PromotionDecision
-from pipeline.model_version import PROMOTION_TAG
+from pipeline.model_version import PROMOTION_TAG, VersionInfo
 from pipeline.registry import Registry
 from pipeline.use_case import UseCase
 
@@ -21,6 +21,8 @@ DECISION_FILE = "promotion_decision.json"
 # A promotion takes a second; a process that died inside one blocks others for so long.
 LEASE_SECONDS = 60.0
 PAUSE_SECONDS = 0.2
+# A use case has one for every training; each is some kilobytes.
+ALL_RECORDS = 1_000_000
 
 
 def apply_decision(
@@ -36,7 +38,8 @@ def apply_decision(
     In mode ``dry_run`` an accepted challenger is recorded and not promoted; in mode ``disabled`` it is rejected. So is
     one whose comparison is out of date, because the champion is another version by now.
 
-    Repeating it after a crash completes what is missing and records it once.
+    Repeating it after a crash completes what is missing and records it once. A decision that made a version champion
+    is not carried out a second time: what came after it (a roll back, say) stands.
 
     Returns
     -------
@@ -60,6 +63,11 @@ def _apply(
     challenger = registry.resolve(use_case.name, version)
     champion = registry.champion(use_case.name)
     before = champion.version if champion else None
+    history = warehouse.promotion_history(use_case.name, ALL_RECORDS)
+    if done := next((r for r in history if (r.action, r.to_version) == ("promote", version) and r.decision), None):
+        registry.log_document(challenger, done.decision or {}, DECISION_FILE)
+        _publish(registry, challenger, PromotionDecision.model_validate(done.decision), done)
+        return done
     registry.log_document(challenger, decision.model_dump(mode="json"), DECISION_FILE)
     if before not in (decision.opponent_version, version):
         reason = f"the champion is version {before} by now, compared was version {decision.opponent_version}: {reason}"
@@ -72,14 +80,19 @@ def _apply(
     if action == "promote":
         record = promote(registry, warehouse, use_case.name, version, actor=actor, reason=reason, decision=decision)
     else:
-        record = _last_record(warehouse, use_case.name, action, version, decision) or _record(
+        record = _last_record(history, action, version, decision) or _record(
             warehouse, use_case.name, action, before, version, actor, reason, decision
         )
-    card = registry.read_text(challenger, MODEL_CARD)
-    if card is not None:
-        registry.log_text(challenger, with_decision(card, decision, action, record.reason), MODEL_CARD)
-    registry.tag(challenger, {PROMOTION_TAG: action})
+    _publish(registry, challenger, decision, record)
     return record
+
+
+def _publish(registry: Registry, version: VersionInfo, decision: PromotionDecision, record: "PromotionRecord") -> None:
+    """Say with the version what was decided on it, and done about it."""
+    card = registry.read_text(version, MODEL_CARD)
+    if card is not None:
+        registry.log_text(version, with_decision(card, decision, record.action, record.reason), MODEL_CARD)
+    registry.tag(version, {PROMOTION_TAG: record.action})
 
 
 @contextmanager
@@ -128,8 +141,9 @@ def promote(
     target, champion = registry.resolve(name, version), registry.champion(name)
     if champion is not None and champion.version == target.version:
         registry.promote(name, target.version)
-        last = next(iter(warehouse.promotion_history(name)), None)
-        if last is not None and last.to_version == target.version and last.action in ("promote", "rollback"):
+        moves = (r for r in warehouse.promotion_history(name, ALL_RECORDS) if r.action in ("promote", "rollback"))
+        last = next(moves, None)
+        if last is not None and last.to_version == target.version:
             return last
         before = target.previous_champion
     else:
@@ -170,10 +184,10 @@ def rollback(
 
 
 def _last_record(
-    warehouse: "Warehouse", name: str, action: "PromotionAction", version: int, decision: PromotionDecision
+    history: list["PromotionRecord"], action: "PromotionAction", version: int, decision: PromotionDecision
 ) -> "PromotionRecord | None":
     """The newest record if it is the one of this very decision."""
-    last = next(iter(warehouse.promotion_history(name, 1)), None)
+    last = next(iter(history), None)
     same = last is not None and (last.action, last.to_version) == (action, version)
     return last if last and same and last.decision == decision.model_dump(mode="json") else None
 

@@ -263,7 +263,9 @@ class Registry:
             return False
         with explained(self.tracking_uri, f"repair the stages of {name}"):
             self._set_production(name, champion.version)
-            self._client.set_registered_model_alias(name, CHAMPION, str(champion.version))
+            # Only where there is none: a promotion that is under way may have moved it since it was read.
+            if not champion.is_champion and self.champion(name) is None:
+                self._client.set_registered_model_alias(name, CHAMPION, str(champion.version))
         return True
 
     def tag(self, version: VersionInfo, tags: Mapping[str, str]) -> None:

@@ -113,7 +113,9 @@ def promote(
     """Carry out and record a decision; whether the version is the champion now."""
     parsed = PromotionDecision.model_validate(decision)
     record = promotion.apply_decision(registry, warehouse, use_case, version, parsed, actor)
-    return record.action == "promote"
+    champion = registry.champion(use_case.name)
+    # A decision of the past, carried out again, leaves what came after it as it is.
+    return record.action == "promote" and champion is not None and champion.version == version
 
 
 class Retraining(BaseModel):

@@ -10,6 +10,7 @@ from airflow.sdk import Asset
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from pipeline.errors import (
+    ArtifactsGone,
     CollectionBusy,
     ConfigurationError,
     ServingError,
@@ -31,7 +32,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 # Nothing to do, and nothing wrong.
 SKIPPED = (SourceExhausted, CollectionBusy)
 # Trying again would end the same way.
-HOPELESS = (SourceRejected, ConfigurationError, TrainingError, ServingError)
+HOPELESS = (SourceRejected, ConfigurationError, TrainingError, ArtifactsGone, ServingError)
 
 
 def use_cases() -> Mapping[str, UseCase]:

@@ -203,6 +203,7 @@ def test_only_new_rows_start_a_training(
     ("error", "outcome"),
     [
         (errors.TrainingError("one class only"), AirflowFailException),
+        (errors.ArtifactsGone("no model.onnx"), AirflowFailException),
         (errors.ServingError("wrong answer"), AirflowFailException),
         (errors.RegistryError("unreachable"), errors.RegistryError),
         (errors.WarehouseError("locked"), errors.WarehouseError),

@@ -192,6 +192,28 @@ def test_a_first_promotion_cut_short_is_completed(
 
 
 @pytest.mark.usefixtures("three")
+@pytest.mark.parametrize("first", [True, False])
+def test_a_repair_does_not_undo_a_promotion_that_is_under_way(
+    registry: Registry, client: MlflowClient, uri: str, monkeypatch: pytest.MonkeyPatch, first: bool
+) -> None:
+    """It reads the stage that moved and the alias that did not yet."""
+    if not first:
+        registry.promote(NAME, 1)
+    with pytest.warns(FutureWarning):
+        client.transition_model_version_stage(NAME, "2", "Production", archive_existing_versions=True)
+    repairing = Registry(uri)
+    move = repairing._set_production
+
+    def moved_meanwhile(name: str, version: int) -> None:
+        move(name, version)
+        client.set_registered_model_alias(name, "champion", "3")
+
+    monkeypatch.setattr(repairing, "_set_production", moved_meanwhile)
+    repairing.repair(NAME)
+    assert champion(registry) == 3
+
+
+@pytest.mark.usefixtures("three")
 def test_two_versions_in_production_become_one(registry: Registry, client: MlflowClient) -> None:
     registry.promote(NAME, 2)
     with pytest.warns(FutureWarning):

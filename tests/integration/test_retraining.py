@@ -242,6 +242,34 @@ def test_a_promotion_that_is_repeated_is_recorded_once(loop: Loop) -> None:
     assert [item.to_version for item in loop.warehouse.promotion_history("penguins")] == [3, 3, 2, 1]
 
 
+def test_a_promotion_that_is_repeated_after_a_later_rejection_is_recorded_once(loop: Loop) -> None:
+    """The newest record is the rejection of version 3."""
+    promotion.promote(loop.registry, loop.warehouse, "penguins", 2, actor="ada", reason="again")
+    assert [item.to_version for item in loop.warehouse.promotion_history("penguins")] == [3, 2, 1]
+
+
+def test_a_training_step_that_runs_again_does_not_undo_a_roll_back(loop: Loop) -> None:
+    """As when somebody clears the task, or Airflow repeats it because its worker was lost."""
+    decision = loop.warehouse.promotion_history("penguins")[1].decision
+    assert decision is not None
+    assert decision["accepted"]
+    promotion.rollback(loop.registry, loop.warehouse, "penguins", actor="ada", reason="worse in the field")
+    assert not retraining.promote(loop.use_case, loop.warehouse, loop.registry, 2, decision)
+    assert loop.champion() == 1
+    assert [item.to_version for item in loop.warehouse.promotion_history("penguins")] == [1, 3, 2, 1]
+
+
+def test_a_champion_that_is_compared_again_keeps_the_decision_that_made_it(loop: Loop) -> None:
+    """The whole training was cleared: with no other champion it is compared with the baseline."""
+    champion = loop.registry.resolve("penguins", 2)
+    before = loop.registry.read_text(champion, promotion.DECISION_FILE)
+    again = retraining.compare(loop.use_case, loop.lake, loop.registry, 2)
+    assert again["opponent"] == "baseline"
+    assert retraining.promote(loop.use_case, loop.warehouse, loop.registry, 2, again)
+    assert loop.registry.read_text(champion, promotion.DECISION_FILE) == before
+    assert [item.to_version for item in loop.warehouse.promotion_history("penguins")] == [3, 2, 1]
+
+
 def test_rolling_back_twice_ends_at_the_first_champion(loop: Loop) -> None:
     promotion.promote(loop.registry, loop.warehouse, "penguins", 3, actor="ada", reason="why not")
     moves = []
@@ -304,6 +332,8 @@ class FakeApi:
     def __call__(self, path: str, body: bytes) -> tuple[int, dict[str, Any]]:
         if not body:
             return (200, {"champion_version": self.served}) if path == "/models/penguins" else (404, {})
+        if path == "/models/penguins/predict":  # without a choice a canary may answer
+            return 200, self.answer | {"model_version": 1}
         self.asked.append(json.loads(body))
         return self.status, self.answer
 
