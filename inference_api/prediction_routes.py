@@ -18,15 +18,18 @@ from inference_api.body import GZIP_MAGIC, BodyReader, check_encoding
 from inference_api.body_forms import ARROW_TYPE, JSON_TYPE, Batch, Forms, forms_of, read_body
 from inference_api.errors import Refusal, invalid, mistake
 from inference_api.explained_replies import explained, explained_reply
+from inference_api.memory import PausedRelease
 from inference_api.metrics import ServiceMetrics
 from inference_api.model_store import ModelStore
 from inference_api.predictor import Predictor
 from inference_api.recording import Recorder, Ticket
-from inference_api.request_schema import MODEL_KEY, Values, requested_model
+from inference_api.request_schema import LARGE_BYTES, MODEL_KEY, Values, requested_model
 from inference_api.selection import Choice, Selector
 
 # A body beyond this leaves the event loop to the single inference thread, so that probes stay quick.
 INLINE_BYTES = 16 * 1024
+# How many times its size a gzip body of records unpacks to.
+USUAL_PACKING = 10
 # Large requests that may wait for that thread.
 WAITING_REQUESTS = 8
 
@@ -75,6 +78,7 @@ class PredictionService:
         self._encode = msgspec.json.Encoder().encode
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inference")
         self._waiting = 0
+        self._release = PausedRelease(self._thread.submit, lambda: self._waiting > 0)
         self._large_requests = metrics.large_requests
 
     def routes(self) -> list[Route]:
@@ -87,10 +91,11 @@ class PredictionService:
         ]
 
     def close(self) -> None:
+        self._release.cancel()
         self._thread.shutdown(wait=True)
 
     async def _predict(self, scope: Scope, receive: Receive) -> bytes:
-        body = await self._bodies.read(scope, receive)
+        body = await self._read(scope, receive)
         if body.startswith(GZIP_MAGIC):
             body = await self._in_thread(self._bodies.inflate, body)
         request_id, small = scope["request_id"], len(body) <= INLINE_BYTES
@@ -122,7 +127,7 @@ class PredictionService:
         Refusal
             For the body, for the model, or 429 when too many requests wait for that thread already.
         """
-        body = await self._bodies.read(scope, receive)
+        body = await self._read(scope, receive)
         check_encoding(scope["headers"])
         choice = await self._selector.choose(name, scope)
         if choice.explain:
@@ -133,6 +138,12 @@ class PredictionService:
         if body.startswith(GZIP_MAGIC):
             return await self._run(choice, False, self._unpacked, body, ticket, function, *args)
         return await self._run(choice, len(body) <= INLINE_BYTES, function, body, ticket, *args)
+
+    async def _read(self, scope: Scope, receive: Receive) -> bytes:
+        body = await self._bodies.read(scope, receive)
+        if len(body) > (LARGE_BYTES // USUAL_PACKING if body.startswith(GZIP_MAGIC) else LARGE_BYTES):
+            self._release.plan()
+        return body
 
     def _unpacked(self, predictor: Predictor, body: bytes, ticket: Ticket, function: Any, *args: Any) -> bytes:
         # Here, where one request is at work at a time: what many requests unpack to would fill the memory.
