@@ -22,6 +22,7 @@ class Attempt:
     Parameters
     ----------
     version : the version asked; None is the champion.
+    asks : what the form asked for: name and kind of each field.
     record : what to send; None when the values entered cannot be sent.
     invalid : what is wrong with single fields.
     others : what the API found wrong with no field of the form, in its own words.
@@ -31,6 +32,7 @@ class Attempt:
 
     model: str
     version: int | None = None
+    asks: tuple[tuple[str, str], ...] = ()
     record: dict[str, Any] | None = None
     invalid: tuple[FieldProblem, ...] = ()
     others: tuple[str, ...] = ()
@@ -46,13 +48,14 @@ class Attempt:
 
     def again(self) -> "Attempt":
         """The same record, to be sent once more."""
-        return Attempt(self.model, self.version, self.record)
+        return Attempt(self.model, self.version, self.asks, self.record)
 
 
 def submit(model: str, version: int | None, fields: Sequence[FormField], values: Mapping[str, Any]) -> Attempt:
     """Check what was entered; the attempt is waiting to be sent if all of it is allowed."""
     invalid = tuple(validate(fields, values))
-    return Attempt(model, version, None if invalid else build_record(fields, values), invalid)
+    record = None if invalid else build_record(fields, values)
+    return Attempt(model, version, _asks(fields), record, invalid)
 
 
 def ask(attempt: Attempt, client: ApiClient, fields: Sequence[FormField]) -> Attempt:
@@ -74,10 +77,16 @@ def ask(attempt: Attempt, client: ApiClient, fields: Sequence[FormField]) -> Att
     return replace(attempt, prediction=prediction, explanation=explanation, latency_ms=latency_ms)
 
 
-def last_attempt(model: str, version: int | None) -> Attempt | None:
-    """The last attempt of this visit, if it was with that version of that model."""
+def last_attempt(model: str, version: int | None, fields: Sequence[FormField]) -> Attempt | None:
+    """The last attempt of this visit, if it was with that version of that model and with such a form."""
     attempt: Attempt | None = st.session_state.get(_KEY)
-    return attempt if attempt and (attempt.model, attempt.version) == (model, version) else None
+    # A new champion may ask for other values, of which nothing on the old answer can speak.
+    same = attempt and (attempt.model, attempt.version, attempt.asks) == (model, version, _asks(fields))
+    return attempt if same else None
+
+
+def _asks(fields: Sequence[FormField]) -> tuple[tuple[str, str], ...]:
+    return tuple((field.name, field.kind) for field in fields)
 
 
 def keep_attempt(attempt: Attempt) -> None:

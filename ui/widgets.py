@@ -32,6 +32,16 @@ def put_values(model: str, values: Mapping[str, Any]) -> None:
         st.session_state[state_key(model, name)] = value
 
 
+def fits(field: FormField, value: Any) -> bool:
+    """Whether the input of a field can hold a value; one entered for another version of the model may not."""
+    if value is None:
+        return True
+    if field.kind == "category":
+        return value in field.categories
+    kind = float | int if field.is_numeric else date if field.kind == "date" else str
+    return isinstance(value, kind)
+
+
 def has_slider(field: FormField) -> bool:
     """Whether a slider helps: a number between two limits, with a typical value well inside of them."""
     if not field.is_numeric or field.minimum is None or field.maximum is None or not isinstance(field.default, float):
@@ -73,7 +83,8 @@ def _draw_input(model: str, field: FormField, t: Translator) -> None:
         placeholder = t("predict.empty")
     # The first value goes through the session, not through `value`: an input that has a default of its own
     # takes that default back when it is emptied, and "required" could never be said.
-    st.session_state.setdefault(key, field.default)
+    if key not in st.session_state or not fits(field, st.session_state[key]):
+        st.session_state[key] = field.default
     if field.kind == "category":
         names = field.categories
         st.selectbox(

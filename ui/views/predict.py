@@ -45,7 +45,7 @@ def render(t: Translator) -> None:
         st.warning(t("predict.no_fields"))
         return
     left, right = st.columns([5, 3], gap="medium")
-    attempt = last_attempt(details.name, version)
+    attempt = last_attempt(details.name, version, fields)
     if attempt and attempt.waiting:
         # Before the form is drawn: what the API finds wrong with a field is said beside that field.
         with right, st.spinner(t("predict.waiting")):
