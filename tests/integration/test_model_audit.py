@@ -10,13 +10,12 @@ from pathlib import Path
 import mlflow
 import polars as pl
 import pytest
-from palmerpenguins import load_penguins
 
 from pipeline import promotion
 from pipeline.mlflow_client import global_tracking_uri, open_client
 from pipeline.model_audit import ModelAudit, VersionAudit, audit_models
-from pipeline.use_case import UseCase
-from tests.integration.test_retraining import ACTOR, Loop, searching
+from pipeline.use_case import DerivedFeature, UseCase
+from tests.integration.training_loop import ACTOR, Loop, penguins_as_delivered, searching
 from tests.synthetic_rows import house_rows, with_search
 
 
@@ -28,8 +27,7 @@ def story(penguins: UseCase, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     loop = Loop(folder, searching(penguins, n_estimators=20, min_samples_leaf=1, max_features="sqrt", max_depth=None))
     loop.lake.create()
     loop.warehouse.migrate([penguins])
-    table = load_penguins().sample(frac=1, random_state=0).astype(object)
-    rows = [["" if value != value else str(value) for value in row] for row in table.itertuples(index=False)]
+    rows = penguins_as_delivered()
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)  # MLflow puts the artifacts of a SQLite store below the working directory
         loop.store(1, rows[:120])
@@ -232,11 +230,67 @@ def test_a_tampered_parameter_is_found_by_fitting_again(loop: Loop, name: str, v
     assert any(problem in found for found in problems), problems
 
 
-def test_a_model_that_fits_differently_here_is_explained_by_its_libraries(loop: Loop) -> None:
-    change(loop, "mlflow.db", "UPDATE params SET value='1' WHERE key='seed'")
+def test_a_model_that_fits_differently_with_other_libraries_is_not_proved_and_no_violation(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     change(loop, "mlflow.db", "UPDATE tags SET value='0.1' WHERE key='library.scikit-learn'")
-    problems = "\n".join(audited(loop, refit=True, version=1).problems)
-    assert "it was fitted with scikit-learn 0.1, here " in problems
+    monkeypatch.setattr(
+        "pipeline.reproduction._answers", lambda *given: [([1.0] * len(given[2]), [0.0] * len(given[2]))]
+    )
+    audit = audited(loop, refit=True, version=1)
+    assert audit.problems == []
+    assert "it was fitted with scikit-learn 0.1, here " in "\n".join(of(audit, 1).findings.unproved)
+
+
+def test_a_model_that_fits_differently_with_the_same_libraries_is_a_violation(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "pipeline.reproduction._answers", lambda *given: [([1.0] * len(given[2]), [0.0] * len(given[2]))]
+    )
+    assert one_problem(audited(loop, refit=True, version=1)).endswith("the libraries are those it was fitted with")
+
+
+def test_a_version_of_an_earlier_release_is_told_by_what_it_did_not_log(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its run has neither the use case nor the libraries, and the use case was changed since."""
+    derived = DerivedFeature(name="size", terms={"bill_length_mm": 1.0, "body_mass_g": 0.01})
+    loop.use_case = loop.use_case.model_copy(update={"derived_features": [derived]})
+    change(loop, "mlflow.db", "DELETE FROM tags WHERE key LIKE 'library.%'")
+    monkeypatch.setattr("pipeline.reproduction.USE_CASE_FILE", "never_logged.json")
+    audit = audited(loop, refit=True, version=1)
+    assert audit.problems == []
+    text = "\n".join(of(audit, 1).findings.unproved)
+    assert "its run did not log it" in text
+    assert "held-out rows, with the use case as it is today" in text
+
+
+def test_columns_that_a_snapshot_does_not_have_are_named(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The year was ignored when version 1 was trained."""
+    document = loop.use_case.model_dump()
+    next(column for column in document["columns"] if column["name"] == "year")["role"] = "feature"
+    loop.use_case = UseCase.model_validate(document)
+    monkeypatch.setattr("pipeline.reproduction.USE_CASE_FILE", "never_logged.json")
+    audit = audited(loop, refit=True, version=1)
+    assert audit.problems == []
+    assert "columns by now that its snapshot has not, year" in "\n".join(of(audit, 1).findings.unproved)
+
+
+@pytest.mark.parametrize("library", ["0.1", None])
+def test_a_model_that_cannot_be_used_here_does_not_end_the_audit(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch, library: str | None
+) -> None:
+    def load(*_: object) -> None:
+        raise AttributeError("'DecisionTree' has no attribute 'monotonic_cst'")
+
+    if library:
+        change(loop, "mlflow.db", "UPDATE tags SET value=? WHERE key='library.scikit-learn'", library)
+    monkeypatch.setattr("pipeline.reproduction.load_model", load)
+    audit = audited(loop, version=1)
+    findings = of(audit, 1).findings
+    assert "monotonic_cst" in "\n".join(findings.unproved if library else findings.problems)
+    assert bool(audit.problems) is not bool(library)
 
 
 def test_a_version_from_outside_the_loop_is_reported_with_what_cannot_be_proved(
