@@ -1,5 +1,7 @@
 """The notebook in its container: JupyterLab asks for the token, and a run of the notebook ends in production."""
 
+from collections.abc import Iterator
+
 import pytest
 import requests
 
@@ -17,10 +19,11 @@ def test_the_profile_is_complete(project: ComposeStack) -> None:
 
 
 @pytest.fixture(scope="module")
-def jupyter(stack: ComposeStack) -> ComposeStack:
-    up = ("--profile", "notebook", "up", "--build", "--wait", "--no-deps", "jupyter")
-    stack.compose(*up, timeout=900)
-    return stack
+def jupyter(stack: ComposeStack) -> Iterator[ComposeStack]:
+    stack.compose("--profile", "notebook", "up", "--build", "--wait", "--no-deps", "jupyter", timeout=900)
+    yield stack
+    # `down` without the profile would leave it, and with it the network it is in.
+    stack.compose("--profile", "notebook", "rm", "--stop", "--force", "jupyter")
 
 
 def test_jupyterlab_answers_with_the_token_only(jupyter: ComposeStack) -> None:
