@@ -1,4 +1,4 @@
-"""One stack of containers for all tests of this folder, in the order of the files: settings, loop, notebook, recovery."""
+"""One stack of containers for all tests here, in the order of the files: settings, loop, notebook, recovery."""
 
 import os
 import secrets
