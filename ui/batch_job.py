@@ -5,13 +5,14 @@ import io
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import islice
 from typing import Any
 
 from ui.answers import ModelDetails, PredictedColumns
 from ui.api_client import ApiClient, ApiProblem
 from ui.csv_file import CsvFile, CsvProblem
+from ui.csv_numbers import decimal_comma_columns
 from ui.csv_rows import CellProblem, Row, RowReader
 from ui.i18n import Translator
 from ui.schema import FormField
@@ -78,6 +79,7 @@ class Check(Job):
 
     Attributes
     ----------
+    commas : columns whose numbers have a comma before the decimals.
     rows, invalid : rows, and those with a problem.
     problems : the first of them.
     found : how many problems there are.
@@ -85,7 +87,8 @@ class Check(Job):
 
     def __init__(self, file: CsvFile, fields: Sequence[FormField], t: Translator) -> None:
         super().__init__()
-        self._reader = RowReader(file, fields, t)
+        self._file, self._fields, self._t = file, fields, t
+        self.commas: frozenset[str] = frozenset()
         self.rows = 0
         self.invalid = 0
         self.found = 0
@@ -96,7 +99,8 @@ class Check(Job):
         return self.rows - self.invalid
 
     def _work(self) -> None:
-        for row in self._reader:
+        self.commas = decimal_comma_columns(self._file, self._fields)
+        for row in RowReader(self._file, self._fields, self._t, self.commas):
             self.rows += 1
             self.progress = row.share
             if row.problems:
@@ -113,6 +117,7 @@ class Predict(Job):
     Parameters
     ----------
     rows : how many rows the file has.
+    commas : columns whose numbers have a comma before the decimals.
     version : to ask for; None is the champion of the first answer, for all rows.
 
     Attributes
@@ -132,10 +137,11 @@ class Predict(Job):
         client: ApiClient,
         rows: int,
         t: Translator,
+        commas: Collection[str] = (),
     ) -> None:
         super().__init__()
         self._file, self._details, self._client, self._t = file, details, client, t
-        self._reader = RowReader(file, fields, t)
+        self._reader = RowReader(file, fields, t, commas)
         self._rows = max(1, rows)
         self.version = version
         self.written = self.predicted = 0

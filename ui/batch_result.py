@@ -24,7 +24,7 @@ SHOWN_PROBLEMS = 500
 def show_result(job: Predict, file: CsvFile, details: ModelDetails, t: Translator) -> None:
     """Draw the download, the mix or range of the predictions, and the first rows."""
     if not job.problem and not job.cancelled:
-        done = t("batch.done", predicted=f"{job.predicted:,}", version=job.version)
+        done = t.counted("batch.done", job.predicted, predicted=f"{job.predicted:,}", version=job.version)
         st.success(done, icon=":material/check_circle:")
     st.download_button(
         t("batch.download"),
@@ -48,7 +48,7 @@ def show_result(job: Predict, file: CsvFile, details: ModelDetails, t: Translato
             for key, value in ends.items():
                 shown = f"{number_words(value)} {details.unit or ''}".strip()
                 st.metric(t(f"batch.{key}"), escape(shown), border=True, width="content")
-    st.markdown(f"**{t('batch.preview', count=len(job.preview))}**")
+    st.markdown(f"**{t.counted('batch.preview', len(job.preview), count=len(job.preview))}**")
     # What was added comes first: on a phone nobody finds the thirteenth column.
     added = len(job.header) - len(file.header)
     table = pd.DataFrame(job.preview, columns=_unique(job.header)).astype(str)

@@ -1,7 +1,7 @@
 """The rows of a CSV as records: each cell read by the rule of its field, and what is wrong with those that break it."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -46,13 +46,15 @@ class RowReader:
     Parameters
     ----------
     t : for the reasons.
+    commas : columns whose numbers have a comma before the decimals.
     """
 
-    def __init__(self, file: CsvFile, fields: Sequence[FormField], t: Translator) -> None:
+    def __init__(self, file: CsvFile, fields: Sequence[FormField], t: Translator, commas: Collection[str] = ()) -> None:
         self._file = file
         self.fields = [field for field in fields if field.name in file.places]
         self._places = [file.places[field.name] for field in self.fields]
         self._t = t
+        self._commas = [field.name in commas for field in self.fields]
         self._known: list[dict[str, Any]] = [{} for _ in self.fields]
 
     def __iter__(self) -> Iterator[Row]:
@@ -75,7 +77,7 @@ class RowReader:
         if text not in known:
             if len(known) >= MOST_REMEMBERED:
                 known.clear()
-            known[text] = read_cell(self.fields[index], text)
+            known[text] = read_cell(self.fields[index], text.replace(",", ".") if self._commas[index] else text)
         return known[text]
 
 

@@ -1,10 +1,11 @@
 """How the values of collected columns are spread: a choice of columns and a chart for each."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 import streamlit as st
 
+from ui.bin_labels import bin_words
 from ui.charts import share_chart
 from ui.i18n import Translator, escape
 from ui.operations_answers import Distribution, Distributions
@@ -49,8 +50,15 @@ def shown_value(value: object) -> str:
     )
 
 
-def draw_distributions(distributions: Distributions, use_case: str, t: Translator) -> None:
-    """Draw the choice and the charts, two in a row; on a phone one below the other."""
+def draw_distributions(
+    distributions: Distributions, use_case: str, t: Translator, classes: Mapping[str, str] | None = None
+) -> None:
+    """Draw the choice and the charts, two in a row; on a phone one below the other.
+
+    Parameters
+    ----------
+    classes : names of the classes of the target, where they are known.
+    """
     columns = {column.name: column for column in distributions.features}
     if not columns:
         st.markdown(t("data.distributions_none"))
@@ -72,16 +80,18 @@ def draw_distributions(distributions: Distributions, use_case: str, t: Translato
     for start in range(0, len(chosen), CHARTS_PER_ROW):
         for name, place in zip(chosen[start : start + CHARTS_PER_ROW], st.columns(CHARTS_PER_ROW), strict=False):
             with place, st.container(border=True):
-                _draw(columns[name], t)
+                _draw(columns[name], t, classes or {})
 
 
-def _draw(column: Distribution, t: Translator) -> None:
+def _draw(column: Distribution, t: Translator, classes: Mapping[str, str]) -> None:
     title = column_title(column, t)
     st.markdown(f"**{escape(title)}**")
-    bins = pd.DataFrame({"label": [b.label for b in column.bins], "share": [b.share for b in column.bins]})
+    names = classes if column.role == "target" else {}
+    labels = [names.get(b.label, bin_words(b.label, t)) for b in column.bins]
+    bins = pd.DataFrame({"label": labels, "share": [b.share for b in column.bins]})
     if bins.empty:
         return
-    first = max(column.bins, key=lambda b: b.share).label
+    first = labels[int(bins["share"].argmax())]
     st.altair_chart(
         share_chart(bins, numeric=column.kind == "numeric", share=t("data.share")),
         alt=t("data.chart", title=title, first=first),

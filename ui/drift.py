@@ -5,6 +5,7 @@ from typing import Literal
 import pandas as pd
 import streamlit as st
 
+from ui.bin_labels import bin_words
 from ui.charts import compared_chart
 from ui.i18n import Translator, escape
 from ui.operations_answers import Drift, DriftReport, FeatureDrift
@@ -93,7 +94,7 @@ def _draw_bins(report: DriftReport, key: str, t: Translator) -> None:
     )
     kinds = t("monitoring.training"), t("monitoring.recent")
     bins = [
-        {"label": b.label, "kind": kind, "share": share}
+        {"label": bin_words(b.label, t), "kind": kind, "share": share}
         for b in features[name].bins
         for kind, share in zip(kinds, (b.reference, b.current), strict=True)
     ]

@@ -29,6 +29,10 @@ class Translator:
         """
         return TEXTS[key][self._column].format(**values)
 
+    def counted(self, key: str, number: int, /, **values: Any) -> str:
+        """The text of ``key_one`` for a single thing, else that of `key`."""
+        return self(f"{key}_one" if number == 1 else key, **values)
+
     def known(self, prefix: str, word: str) -> str:
         """The text of ``prefix.word``, or `word` itself where the API says one that this UI has no text for."""
         key = f"{prefix}.{word}"

@@ -10,8 +10,9 @@ BATCH: Mapping[str, tuple[str, str]] = {
     ),
     "batch.file": ("CSV file", "Archivo CSV"),
     "batch.file_help": (
-        "The first row names the columns. Separator: comma, semicolon, tab or |. Encoding: UTF-8.",
-        "La primera fila nombra las columnas. Separador: coma, punto y coma, tabulador o |. Codificación: UTF-8.",
+        "The first row names the columns. Separator: comma, semicolon, tab or |. Encoding: UTF-8. At most {most} MB.",
+        "La primera fila nombra las columnas. Separador: coma, punto y coma, tabulador o |. Codificación: UTF-8. "
+        "Hasta {most} MB.",
     ),
     "batch.template": ("Download a template", "Descargar una plantilla"),
     "batch.template_help": (
@@ -63,12 +64,17 @@ BATCH: Mapping[str, tuple[str, str]] = {
         "Not used by the model, and passed through: {names}.",
         "No las usa el modelo y pasan sin cambios: {names}.",
     ),
+    "batch.commas": (
+        "The commas in these columns were read as decimal commas (46,5 is 46.5): {names}.",
+        "Las comas de estas columnas se leyeron como comas decimales: {names}.",
+    ),
     "batch.left_out": (
         "Not in the file, and taken as empty: {names}.",
         "No están en el archivo y cuentan como vacías: {names}.",
     ),
     "batch.checking": ("Checking the rows… {rows}", "Revisando las filas… {rows}"),
     "batch.all_valid": ("All {rows} rows can be predicted.", "Las {rows} filas se pueden predecir."),
+    "batch.all_valid_one": ("The row can be predicted.", "La fila se puede predecir."),
     "batch.some_valid": (
         "{valid} of {rows} rows can be predicted; {invalid} cannot, and are listed below with the reason.",
         "{valid} de {rows} filas se pueden predecir; {invalid} no, y están abajo con el motivo.",
@@ -85,6 +91,7 @@ BATCH: Mapping[str, tuple[str, str]] = {
     "batch.download_problems": ("Download the list", "Descargar la lista"),
     # Predicting
     "batch.predict": ("Predict {rows} rows", "Predecir {rows} filas"),
+    "batch.predict_one": ("Predict 1 row", "Predecir 1 fila"),
     "batch.predicting": ("Predicting… {written} of {rows} rows", "Prediciendo… {written} de {rows} filas"),
     "batch.cancel": ("Cancel", "Cancelar"),
     "batch.cancelled": (
@@ -99,9 +106,11 @@ BATCH: Mapping[str, tuple[str, str]] = {
         "{predicted} rows predicted by version {version}.",
         "{predicted} filas predichas por la versión {version}.",
     ),
+    "batch.done_one": ("1 row predicted by version {version}.", "1 fila predicha por la versión {version}."),
     "batch.download": ("Download the predictions", "Descargar las predicciones"),
     "batch.again": ("Predict again", "Predecir de nuevo"),
     "batch.preview": ("The first {count} rows", "Las primeras {count} filas"),
+    "batch.preview_one": ("The row", "La fila"),
     "batch.mix": ("Predicted classes", "Clases predichas"),
     "batch.mix_chart": ("Bars with the number of rows per class: {bars}.", "Barras con las filas por clase: {bars}."),
     "batch.rows_axis": ("rows", "filas"),

@@ -17,6 +17,9 @@ COMMON: Mapping[str, tuple[str, str]] = {
     ),
     "retry": ("Retry", "Reintentar"),
     "refresh": ("Refresh", "Actualizar"),
+    # Bins of a histogram, as the API calls them
+    "bin.other": ("other", "otros"),
+    "bin.missing": ("missing", "sin valor"),
     # Metrics
     "metric.accuracy": ("Accuracy", "Exactitud"),
     "metric.balanced_accuracy": ("Balanced accuracy", "Exactitud balanceada"),

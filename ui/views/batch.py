@@ -10,7 +10,7 @@ from ui.batch_job import Check, Predict
 from ui.batch_result import show_problems, show_result
 from ui.batch_state import Batch, forget_batch, kept_batch, new_batch
 from ui.choice import choose_model, choose_version
-from ui.csv_file import CsvFile, CsvProblem, open_csv, template
+from ui.csv_file import MOST_MEGABYTES, CsvFile, CsvProblem, open_csv, template
 from ui.forms import allowed
 from ui.guard import guarded
 from ui.i18n import Translator, escape
@@ -41,7 +41,11 @@ def render(t: Translator) -> None:
         return
     fields = fields_from_schema(details.record_schema)
     uploaded = st.file_uploader(
-        t("batch.file"), key="batch_file", help=t("batch.file_help"), on_change=forget_batch, max_upload_size=200
+        t("batch.file"),
+        key="batch_file",
+        help=t("batch.file_help", most=MOST_MEGABYTES),
+        on_change=forget_batch,
+        max_upload_size=MOST_MEGABYTES,
     )
     _draw_columns(details, fields, t)
     subject = (details.name, version, details.champion_version, t.language)
@@ -100,15 +104,18 @@ def _draw_batch(
     if isinstance(check.problem, CsvProblem):
         st.error(_file_words(check.problem, t), icon=":material/error:")
         return
+    if check.commas:
+        names = [field.name for field in fields if field.name in check.commas]
+        st.caption(t("batch.commas", names=escape(", ".join(names))))
     _draw_verdict(check, t)
 
     def predict() -> None:
-        batch.predict = Predict(file, fields, details, version, api_client(), check.rows, t)
+        batch.predict = Predict(file, fields, details, version, api_client(), check.rows, t, check.commas)
         batch.predict.start()
 
     if batch.predict is None:
         if check.valid:
-            label = t("batch.predict", rows=f"{check.valid:,}")
+            label = t.counted("batch.predict", check.valid, rows=f"{check.valid:,}")
             st.button(label, key="predict_file", type="primary", icon=":material/table_view:", on_click=predict)
     elif not batch.predict.done:
         _watch(batch, t)
@@ -121,7 +128,7 @@ def _draw_batch(
 def _draw_verdict(check: Check, t: Translator) -> None:
     words = {"rows": f"{check.rows:,}", "valid": f"{check.valid:,}", "invalid": f"{check.invalid:,}"}
     if not check.invalid:
-        st.success(t("batch.all_valid", **words), icon=":material/check_circle:")
+        st.success(t.counted("batch.all_valid", check.rows, **words), icon=":material/check_circle:")
     elif check.valid:
         st.warning(t("batch.some_valid", **words), icon=":material/warning:")
     else:

@@ -1,6 +1,6 @@
 """Data: batches as they arrive, what was refused and why, and how the stored values are spread."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 import streamlit as st
@@ -15,7 +15,7 @@ from ui.messages import show_problem
 from ui.operations import forget_operations, load_collection, load_distributions, load_quarantine, load_use_cases
 from ui.operations_answers import Batch, CollectedUseCase, Collection
 from ui.quarantine import draw_quarantine
-from ui.session import translator
+from ui.session import load_model, translator
 from ui.times import clock, duration, now
 
 BATCHES_EVERY_SECONDS = 3.0
@@ -47,7 +47,7 @@ def render(t: Translator) -> None:
         show_problem(problem, t, key="quarantine", retry=forget_operations)
     st.header(t("data.distributions"), anchor=False)
     try:
-        draw_distributions(load_distributions(collection), name, t)
+        draw_distributions(load_distributions(collection), name, t, _class_names(name))
     except ApiProblem as problem:
         show_problem(problem, t, key="distributions", retry=forget_operations)
 
@@ -62,6 +62,14 @@ def _choose(use_cases: Sequence[CollectedUseCase], t: Translator) -> str:
         persist_state="session",
         width=420,
     )
+
+
+def _class_names(use_case: str) -> Mapping[str, str]:
+    try:
+        return load_model(use_case).labels
+    except ApiProblem:
+        # There is data before there is a model; the codes of the classes do.
+        return {}
 
 
 @st.fragment(run_every=BATCHES_EVERY_SECONDS)

@@ -181,7 +181,7 @@ def test_another_model_reads_the_file_anew(open_app: OpenApp) -> None:
     record = EXAMPLES["covertype"]
     text = ",".join(record) + "\n" + ",".join(str(value) for value in record.values()) + "\n"
     app = open_batch(open_app, "covertype", text)
-    assert "All 1 rows" in said(app.success)
+    assert "The row can be predicted" in said(app.success)
     app.selectbox(key="model").set_value("penguins").run()
     assert "names no column of this model" in said(app.error)
     app.selectbox(key="model").set_value("covertype").run()
@@ -197,7 +197,7 @@ def test_the_predictions_survive_a_look_at_another_page(open_app: OpenApp) -> No
     predict_file(app)
     app.switch_page("views/models.py").run()
     app.switch_page("views/batch.py").run()
-    assert "1 rows predicted" in said(app.success)
+    assert "1 row predicted" in said(app.success)
 
 
 @pytest.mark.usefixtures("fake_api")
@@ -207,3 +207,17 @@ def test_an_api_that_is_down_is_one_message(open_app: OpenApp, monkeypatch: pyte
     app = open_app("batch")
     assert len(app.error) == 1
     assert "does not answer" in said(app.error)
+
+
+def test_decimal_commas_are_read_said_and_left_in_the_file(fake_api: FakeInferenceApi, open_app: OpenApp) -> None:
+    text = penguins_file("a,Biscoe,46.5,14,217,5200,male").replace(",", ";").replace("46.5", "46,5")
+    app = open_batch(open_app, "penguins", text, language="es")
+    assert "La fila se puede predecir." in said(app.success)
+    assert "comas decimales: bill_length_mm" in said(app.caption)
+    assert app.button(key="predict_file").label == "Predecir 1 fila"
+    app.button(key="predict_file").click().run()
+    finished(app, "predict")
+    assert "1 fila predicha por la versión 2." in said(app.success)
+    assert fake_api.received_columns[0]["bill_length_mm"] == [46.5]
+    assert fake_api.unrecorded == []
+    assert ";46,5;" in app.session_state["batch"].predict.result().decode()

@@ -7,6 +7,7 @@ import pytest
 from pipeline.use_case import UseCase
 from tests.browser.fake_inference_api import record_schema
 from ui.csv_file import CsvFile, CsvProblem, open_csv, template
+from ui.csv_numbers import decimal_comma_columns
 from ui.csv_rows import RowReader, read_cell
 from ui.forms import FieldProblem
 from ui.i18n import Translator
@@ -147,3 +148,28 @@ def test_a_cell_that_breaks_its_rule_says_which(field: FormField, text: str, cod
     problem = read_cell(field, text)
     assert isinstance(problem, FieldProblem)
     assert problem.code == code
+
+
+@pytest.mark.parametrize(
+    ("rows", "found"),
+    [
+        (["Biscoe;46,5;14;217;5200;male", "Biscoe;46;-1,25;NA;5200;male"], {"bill_length_mm", "bill_depth_mm"}),
+        # One point, or one that is no number, and it is not sure what a comma is.
+        (["Biscoe;46,5;14;217;5200;male", "Biscoe;46.5;14;217;5200;male"], set()),
+        (["Biscoe;46,5;14;217;5200;male", "Biscoe;1,000,5;14;217;5200;male"], set()),
+        # 5200 or 5.2?
+        (["Biscoe;46;14;217;5,200;male"], set()),
+        (["Biscoe;46;14;217;5,200;male", "Biscoe;46;14;217;5,25;male"], {"body_mass_g"}),
+        (["Bis,1,1;46;14;217;5200;male"], set()),
+    ],
+)
+def test_a_comma_before_decimals_is_told_from_any_other(
+    fields: list[FormField], rows: list[str], found: set[str]
+) -> None:
+    file = opened("\n".join([HEADER.replace(",", ";"), *rows]), fields)
+    assert decimal_comma_columns(file, fields) == found
+
+
+def test_a_comma_before_decimals_is_found_between_quotation_marks(fields: list[FormField]) -> None:
+    assert decimal_comma_columns(opened(f'{HEADER}\nBiscoe,"46,5",14,217,5200,', fields), fields) == {"bill_length_mm"}
+    assert decimal_comma_columns(opened(f"{HEADER}\n{ROW}", fields), fields) == set()

@@ -8,6 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests.browser.fake_inference_api import FakeInferenceApi
 from ui.batches import tiles
+from ui.bin_labels import bin_words
 from ui.distributions import summary
 from ui.i18n import Translator
 from ui.operations import forget_operations
@@ -226,3 +227,17 @@ def test_a_part_that_fails_is_a_message_and_leaves_the_rest(
     assert "Esta página encontró un error propio" in "".join(error.value for error in app.error)
     assert "Cuarentena" in [header.value for header in app.header]
     assert "ZeroDivisionError" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("label", "english", "spanish"),
+    [
+        ("1967 to 2055", "1967 – 2055", "1967 – 2055"),
+        ("-1.5e+03 to 0", "-1.5e+03 – 0", "-1.5e+03 – 0"),
+        ("other", "other", "otros"),
+        ("road to nowhere", "road to nowhere", "road to nowhere"),
+    ],
+)
+def test_bins_are_named_in_the_language_of_the_reader(label: str, english: str, spanish: str) -> None:
+    assert bin_words(label, Translator("en")) == english
+    assert bin_words(label, Translator("es")) == spanish
