@@ -90,8 +90,12 @@ def _foreign_answers(use_case: UseCase, registry: Registry, version: VersionInfo
     import mlflow.pyfunc
 
     uri = f"models:/{version.name}/{version.version}"
-    with explained(registry.tracking_uri, f"load {uri}"), global_tracking_uri(registry.tracking_uri):
-        model = mlflow.pyfunc.load_model(uri)
+    try:
+        with explained(registry.tracking_uri, f"load {uri}"), global_tracking_uri(registry.tracking_uri):
+            model = mlflow.pyfunc.load_model(uri)
+    except Exception as error:  # its files are gone, it needs a library that is not here, …
+        registry.resolve(version.name, version.version)  # raises when it is MLflow that does not answer
+        raise NotJudged(f"it was registered by other means and cannot be loaded: {error}") from error
     try:
         answers = np.asarray(model.predict(holdout[[column.name for column in use_case.features]])).ravel()
         if len(answers) != len(holdout):

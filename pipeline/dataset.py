@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.cells import LARGEST_NUMBER
 from pipeline.errors import TrainingError
@@ -33,6 +33,7 @@ class RowStore(Protocol):
 class ObjectStore(Protocol):
     """The part of the lake a snapshot is kept in."""
 
+    def uri(self, key: str) -> str: ...
     def put(self, key: str, data: bytes) -> str: ...
     def get(self, uri: str) -> bytes: ...
 
@@ -112,6 +113,27 @@ def take_snapshot(use_case: UseCase, warehouse: RowStore, lake: ObjectStore) -> 
     )
     lake.put(f"snapshots/{use_case.name}/{digest}.json", snapshot.model_dump_json(indent=1).encode())
     return snapshot
+
+
+def find_snapshot(lake: ObjectStore, use_case: str, digest: str) -> Snapshot:
+    """The snapshot with a digest, as the lake describes it now: the lake may have moved since it was taken.
+
+    Raises
+    ------
+    LakeError
+        There is none, or the lake cannot be read.
+    TrainingError
+        What is there describes no snapshot.
+    """
+    key = f"snapshots/{use_case}/{digest}"
+    try:
+        found = Snapshot.model_validate_json(lake.get(f"{key}.json"))
+    except ValidationError as error:
+        raise TrainingError(
+            f"{lake.uri(f'{key}.json')} describes no snapshot ({error.error_count()} mistakes): restore it, or train "
+            "again, which takes a new one"
+        ) from None
+    return found.model_copy(update={"uri": lake.uri(f"{key}.parquet")})
 
 
 def load_snapshot(lake: ObjectStore, snapshot: Snapshot) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -180,11 +180,11 @@ def retrain(
 
 
 def _find_snapshot(use_case: UseCase, lake: "Lake", digest: str | None) -> "Snapshot":
-    from pipeline.dataset import Snapshot
+    from pipeline.dataset import find_snapshot
 
     if not digest:
         raise RegistryError(
             f"the challenger of {use_case.name} does not say which rows it was trained on (its tag dataset_digest is "
             "missing), so it cannot be compared: train with `mlops train`"
         )
-    return Snapshot.model_validate_json(lake.get(f"snapshots/{use_case.name}/{digest}.json"))
+    return find_snapshot(lake, use_case.name, digest)

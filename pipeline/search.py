@@ -140,6 +140,11 @@ def make_folds(use_case: UseCase, train: pd.DataFrame) -> list[Fold]:
     folds = []
     for fit_index, score_index in _splits(use_case, target):
         fit_target = np.log1p(target[fit_index]) if use_case.training.log_target else target[fit_index]
+        if use_case.task == "classification" and len(np.unique(fit_target)) < 2:
+            raise TrainingError(
+                f"{use_case.name}: without the rows of one fold all others have the class {fit_target[0]!r}, which "
+                f"teaches nothing: collect more rows of other classes (mlops collect {use_case.name})"
+            )
         features = build_features(use_case)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="The least populated class|Skipping features without")

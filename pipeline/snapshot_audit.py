@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import polars as pl
-from pydantic import ValidationError
 
-from pipeline.dataset import ROW_HASH, Snapshot, is_held_out, load_snapshot
+from pipeline.dataset import ROW_HASH, Snapshot, find_snapshot, is_held_out, load_snapshot
 from pipeline.errors import LakeError, TrainingError
 from pipeline.findings import Findings
 from pipeline.lake import Lake
@@ -63,14 +62,11 @@ def audit_snapshot(
         findings.problems.append(f"its tag dataset_digest is {digests[0]}, that of its run is {digests[1]}")
     digest = digests[1] or digests[0]
     try:
-        key = f"snapshots/{version.name}/{digest}"
-        snapshot = Snapshot.model_validate_json(lake.get(f"{key}.json"))
-        # A lake may have moved since.
-        snapshot = snapshot.model_copy(update={"uri": lake.uri(f"{key}.parquet")})
+        snapshot = find_snapshot(lake, version.name, str(digest))
         findings.require(snapshot.digest == digest, f"snapshot {digest} describes itself as {snapshot.digest}")
         train, holdout = load_snapshot(lake, snapshot)
         frame = pl.read_parquet(io.BytesIO(lake.get(snapshot.uri)))
-    except (LakeError, TrainingError, ValidationError) as error:
+    except (LakeError, TrainingError) as error:
         findings.problems.append(f"its snapshot: {str(error).splitlines()[0]}")
         return None
     _audit_rows(frame, snapshot, stored, findings)

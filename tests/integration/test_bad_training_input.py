@@ -1,19 +1,17 @@
 """What cannot make a model, or breaks on the way to one, ends in a clear decision or error; the champion stays."""
 
 import io
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import mlflow
 import pandas as pd
 import polars as pl
 import pytest
-import yaml
 from mlflow.exceptions import MlflowException
 from mlflow.models import infer_signature
 from sklearn.dummy import DummyClassifier
@@ -22,10 +20,10 @@ from pipeline import retraining
 from pipeline.errors import ConfigurationError, RegistryError, TrainingError, WarehouseError
 from pipeline.lake import FileLake
 from pipeline.mlflow_client import global_tracking_uri
+from pipeline.model_version import VersionInfo
 from pipeline.use_case import UseCase
 from tests.integration.training_loop import Loop, penguins_as_delivered, searching
 
-ROOT = Path(__file__).resolve().parents[2]
 ROWS = penguins_as_delivered()
 # Positions in a delivered row.
 SPECIES, ISLAND, FLIPPER, MASS = 0, 1, 4, 5
@@ -196,8 +194,8 @@ def test_infinity_that_got_into_the_warehouse_is_named(loop: Loop) -> None:
         loop.retrain(forced=True)
 
 
-@pytest.mark.parametrize("usable", [True, False])
-def test_a_champion_that_was_registered_by_other_means_is_judged_if_it_takes_the_rows(loop: Loop, usable: bool) -> None:
+def foreign_champion(loop: Loop, usable: bool = True) -> VersionInfo:
+    """A champion that somebody made and registered with MLflow's own tools."""
     features = [column.name for column in loop.use_case.features] if usable else ["wing_span"]
     rows = pd.DataFrame({name: ["a", "b"] for name in features})
     client = loop.registry._client
@@ -211,7 +209,47 @@ def test_a_champion_that_was_registered_by_other_means_is_judged_if_it_takes_the
             dummy, name="model", signature=signature, pip_requirements=[], serialization_format="cloudpickle"
         ).model_uri
     foreign = loop.registry.register("penguins", run_id, uri, {})
-    loop.registry.promote("penguins", foreign.version)
+    return loop.registry.promote("penguins", foreign.version)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ModuleNotFoundError("No module named 'torch'"),
+        MlflowException("no such artifact: model.pkl"),
+        KeyError("loader"),
+    ],
+)
+def test_a_foreign_champion_that_cannot_be_loaded_stays_and_the_decision_says_why(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def load(_: str) -> None:
+        raise error
+
+    foreign = foreign_champion(loop)
+    monkeypatch.setattr("mlflow.pyfunc.load_model", load)
+    decision = retraining.compare(loop.use_case, loop.lake, loop.registry, 1)
+    assert not decision["accepted"]
+    assert "was registered by other means and cannot be loaded" in decision["reasons"][0]
+    assert loop.champion() == foreign.version
+
+
+def test_an_mlflow_that_does_not_answer_is_no_word_against_a_foreign_champion(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(_: str) -> None:
+        monkeypatch.setattr(loop.registry._client, "search_model_versions", load)
+        raise MlflowException("API request failed with Max retries exceeded")
+
+    foreign_champion(loop)
+    monkeypatch.setattr("mlflow.pyfunc.load_model", load)
+    with pytest.raises(RegistryError, match="does not answer"):
+        retraining.compare(loop.use_case, loop.lake, loop.registry, 1)
+
+
+@pytest.mark.parametrize("usable", [True, False])
+def test_a_champion_that_was_registered_by_other_means_is_judged_if_it_takes_the_rows(loop: Loop, usable: bool) -> None:
+    foreign_champion(loop, usable)
     loop.store(2, ROWS[200:])
     result = loop.retrain(forced=True)
     assert result.decision is not None
@@ -307,36 +345,32 @@ def test_a_search_space_that_an_estimator_refuses_is_a_mistake_of_the_use_case(l
         loop.retrain(searching(loop.use_case, n_estimators=-5))
 
 
-def test_two_trainings_at_once_promote_one_model(loop: Loop, tmp_path: Path) -> None:
-    """As when somebody types `mlops train` while the DAG runs."""
+def test_two_trainings_at_once_promote_one_model(loop: Loop) -> None:
+    """As when somebody types `mlops train` while the DAG runs: both beat version 1 before either is promoted."""
     loop.store(2, ROWS[200:])
-    loop.warehouse.close()
-    (tmp_path / "use_cases").mkdir()
-    document = loop.use_case.model_dump(mode="json", exclude_defaults=True)
-    (tmp_path / "use_cases" / "penguins.yaml").write_text(yaml.safe_dump(document))
-    environment = os.environ | {
-        "PYTHONPATH": str(ROOT),
-        "USE_CASES_DIR": str(tmp_path / "use_cases"),
-        "WAREHOUSE_URL": f"sqlite:///{tmp_path / 'warehouse.db'}",
-        "LAKE_URL": f"file://{tmp_path / 'lake'}",
-        "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path / 'mlflow.db'}",
-        "SEARCH_JOBS": "1",
-    }
-    command = [sys.executable, "-m", "pipeline", "train", "penguins", "--force", "--no-verify"]
-    runs = [
-        subprocess.Popen(
-            command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        for _ in range(2)
-    ]
-    try:
-        ended = [(*run.communicate(timeout=600), run.returncode) for run in runs]
-    finally:
-        for run in runs:
-            run.kill()
-    assert [code for *_, code in ended] == [0, 0], "\n".join(error for _, error, _ in ended)
+    frozen = retraining.snapshot(loop.use_case, loop.warehouse, loop.lake)
+    compared = {}
+    for _ in range(2):
+        run = retraining.search(loop.use_case, loop.lake, loop.registry, frozen, jobs=1)
+        judged = retraining.evaluate(loop.use_case, loop.lake, loop.registry, run)
+        version = retraining.register(loop.use_case, loop.registry, judged)
+        compared[version] = retraining.compare(loop.use_case, loop.lake, loop.registry, version)
+    assert [decision["accepted"] for decision in compared.values()] == [True, True]
+    start = Barrier(2)
+
+    def promote(version: int) -> bool:
+        own = Loop(loop.folder, loop.use_case)
+        try:
+            start.wait(timeout=30)
+            return retraining.promote(own.use_case, own.warehouse, own.registry, version, compared[version])
+        finally:
+            own.warehouse.close()
+
+    with ThreadPoolExecutor(2) as threads:
+        promoted = list(threads.map(promote, compared))
+    assert sorted(promoted) == [False, True]
     history = loop.warehouse.promotion_history("penguins")
     assert sorted(item.action for item in history) == ["promote", "promote", "reject"]
-    promoted = next(item for item in history if item.action == "promote")
-    assert (promoted.from_version, promoted.to_version) == (1, loop.champion())
+    newest = next(item for item in history if item.action == "promote")
+    assert (newest.from_version, newest.to_version) == (1, loop.champion())
     assert [v.version for v in loop.registry.versions("penguins") if v.stage == "Production"] == [loop.champion()]

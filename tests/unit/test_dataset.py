@@ -8,7 +8,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from pipeline.dataset import Snapshot, check_trainable, is_held_out, load_snapshot, take_snapshot
+from pipeline.dataset import Snapshot, check_trainable, find_snapshot, is_held_out, load_snapshot, take_snapshot
 from pipeline.errors import TrainingError
 from pipeline.lake import FileLake
 from pipeline.use_case import UseCase
@@ -144,3 +144,18 @@ def test_infinity_is_refused_by_name(penguins: UseCase, value: float) -> None:
     train.loc[0, "body_mass_g"] = value
     with pytest.raises(TrainingError, match="infinite values in body_mass_g"):
         check_trainable(penguins, train, holdout)
+
+
+def test_a_snapshot_is_found_where_the_lake_is_now(penguins: UseCase, lake: FileLake, tmp_path: Path) -> None:
+    taken = take_snapshot(penguins, InMemoryWarehouse(penguin_rows()), lake)
+    (tmp_path / "lake").rename(tmp_path / "moved")
+    moved = FileLake(tmp_path / "moved")
+    found = find_snapshot(moved, "penguins", taken.digest)
+    assert found.uri == moved.uri(f"snapshots/penguins/{taken.digest}.parquet")
+    assert len(load_snapshot(moved, found)[0]) == taken.train_rows
+
+
+def test_a_damaged_description_of_a_snapshot_is_named(lake: FileLake) -> None:
+    lake.put("snapshots/penguins/abc.json", b'{"digest": 1}')
+    with pytest.raises(TrainingError, match=r"snapshots/penguins/abc\.json describes no snapshot"):
+        find_snapshot(lake, "penguins", "abc")

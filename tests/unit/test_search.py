@@ -42,6 +42,14 @@ def test_refused_parameter_value_is_a_configuration_error(penguins: UseCase) -> 
         cross_validate(use_case, train, jobs=2)
 
 
+def test_a_class_that_only_one_row_has_is_named_before_anything_is_fitted(penguins: UseCase) -> None:
+    """Of two classes: without that row there is one only, which a linear model would refuse with a traceback."""
+    train, _ = split_frames(penguins, penguin_rows())
+    train = train.assign(species=["Gentoo"] + ["Adelie"] * (len(train) - 1))
+    with pytest.raises(TrainingError, match=r"have the class 'Adelie'.*mlops collect penguins"):
+        cross_validate(with_search(penguins, LINEAR), train, jobs=1)
+
+
 @pytest.mark.parametrize("name", ["penguins", "house_prices"])
 def test_scores_do_not_depend_on_the_number_of_jobs(name: str, request: pytest.FixtureRequest) -> None:
     use_case = with_search(request.getfixturevalue(name), FOREST)
