@@ -12,7 +12,7 @@ from inference_api.collaborators import Records
 from inference_api.errors import Refusal
 from inference_api.known import known_model
 from inference_api.lookups import Lookups
-from inference_api.model_state import problem_of
+from inference_api.model_state import shown_problem
 from inference_api.model_store import ModelStore
 from inference_api.operations_replies import HistoryReply, PromotionEntry, TrainingDecisionEntry, VersionReply
 from pipeline.errors import PipelineError, RegistryError
@@ -141,7 +141,7 @@ def _version(info: VersionInfo, records: Records, documents: DocumentCache) -> V
     try:
         found = documents.read(info.run_id)
     except RegistryError as error:
-        problems.append(f"evaluation and model card cannot be read now: {problem_of(error)}")
+        problems.append(f"evaluation and model card cannot be read now: {shown_problem(error)}")
     if found is not None and found.evaluation is None and found.model_card is None:
         problems.append("MLflow holds neither evaluation nor model card of it: it was registered by other means")
     decision = found.decision if found else None

@@ -14,11 +14,18 @@ if TYPE_CHECKING:
 
 LONGEST_PAUSE_SECONDS = 60.0
 _CREDENTIALS = re.compile(r"(?<=://)[^\s/]*@")
+# Of a URL, and as urllib3 and PyMySQL quote one; what ends a sentence is no part of it.
+_HOST = re.compile(r"""(?<=://)[^\s/'"()\[\]]*[^\s/'"()\[\].:,;]|(?<=host=')[^']+|(?<=server on ')[^']+""")
 
 
 def problem_of(error: Exception) -> str:
-    """What an error says, without the credentials of any URL it quotes: states are shown to anybody."""
+    """What an error says, without the credentials of any URL it quotes; for the log, and who runs the service."""
     return _CREDENTIALS.sub("", str(error)) or type(error).__name__
+
+
+def shown_problem(error: Exception) -> str:
+    """What an error says to anybody: without the hosts it names, which are for the log."""
+    return _HOST.sub("…", problem_of(error))
 
 
 @dataclass(frozen=True)

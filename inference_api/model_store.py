@@ -21,7 +21,7 @@ from inference_api.memory import release_memory
 from inference_api.metrics import ServiceMetrics
 from inference_api.model_cache import ModelCache, ServedRecord
 from inference_api.model_loader import ModelLoader
-from inference_api.model_state import Attempts, Failures, ModelState, is_same, problem_of
+from inference_api.model_state import Attempts, Failures, ModelState, is_same, problem_of, shown_problem
 from inference_api.predictor import Predictor
 from inference_api.registry_reader import RegistryReader
 from inference_api.traffic import TrafficFollower
@@ -138,7 +138,7 @@ class ModelStore:
             traffic = state.traffic if state is not None else None
             if state is None or traffic is None or traffic.predictor is not canary or traffic.problem is not None:
                 return
-            problem = f"{canary} failed requests, which the champion answered; the first: {problem_of(error)}"
+            problem = f"{canary} failed requests, which the champion answered; the first: {shown_problem(error)}"
             logger.warning("%s", problem)
             noted = replace(state, traffic=replace(traffic, problem=problem))
             self.states = MappingProxyType({**self.states, state.name: noted})
@@ -247,7 +247,7 @@ class ModelStore:
         except Exception as error:
             attempts.failures.add(self._poll_seconds)
             return replace(
-                state, problem=f"version {champion.version} cannot be served: {problem_of(error)}{_kept(state)}"
+                state, problem=f"version {champion.version} cannot be served: {shown_problem(error)}{_kept(state)}"
             )
         try:
             self._cache.remember(ServedRecord(champion=champion, digest=digest, versions=list(state.versions)))
@@ -262,10 +262,10 @@ class ModelStore:
     def _not_followed(self, name: str, error: Exception) -> None:
         """Record that what the registry holds of one model cannot be used, which leaves the others alone."""
         state = self.states.get(name, ModelState(name))
-        problem = f"what the registry holds of it cannot be used: {problem_of(error)}{_kept(state)}"
+        problem = f"what the registry holds of it cannot be used: {shown_problem(error)}{_kept(state)}"
         if state.problem != problem:
             details: Any = None if isinstance(error, PipelineError) else error
-            logger.error("%s cannot be followed: %s", name, problem, exc_info=details)
+            logger.error("%s cannot be followed: %s", name, problem_of(error), exc_info=details)
         self._publish(replace(state, problem=problem))
 
     def _without_champion(self, state: ModelState, versions: tuple[VersionInfo, ...], problem: str) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
-from inference_api.model_state import Attempts, is_same, problem_of
+from inference_api.model_state import Attempts, is_same, shown_problem
 from inference_api.predictor import Predictor
 from pipeline.errors import ConfigurationError
 from pipeline.model_version import VersionInfo
@@ -91,7 +91,7 @@ class TrafficFollower:
             predictor, _ = self._loader.load(registry, version)
         except Exception as error:  # whatever is wrong with this version, the champion goes on
             attempts.failures.add(self._first_pause)
-            problem = f"version {version.version} cannot be loaded: {problem_of(error)}; the champion answers alone"
+            problem = f"version {version.version} cannot be loaded: {shown_problem(error)}; the champion answers alone"
             return Traffic(rule, version, None, problem)
         self._attempts.pop(version.name, None)
         return Traffic(rule, version, predictor)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from inference_api.errors import Refusal
-from inference_api.model_state import Failures, problem_of
+from inference_api.model_state import Failures, shown_problem
 from inference_api.predictor import Predictor
 from pipeline.model_version import VersionInfo
 
@@ -99,7 +99,7 @@ class VersionPool:
         try:
             found = self._load(info)
         except Exception as error:  # whatever a registry or an artifact makes of it, the thread goes on
-            found = problem_of(error)
+            found = shown_problem(error)
         with self._lock:
             self._loading.pop(key, None)
             failures, _ = self._failed.pop(key, (Failures(), ""))

@@ -134,7 +134,7 @@ def test_model_that_cannot_be_read_does_not_keep_the_others_from_being_followed(
     assert served(store, "penguins") == 1
     assert store.registry_problem is None
     assert store.states["foreign"].problem == (
-        "what the registry holds of it cannot be used: version 'one' of http://mlflow:5000 is no number"
+        "what the registry holds of it cannot be used: version 'one' of http://… is no number"
     )
     with pytest.raises(Refusal, match="is no number") as refused:
         store.find("foreign")
@@ -156,16 +156,29 @@ def test_outage_amid_a_poll_is_not_held_against_a_model(registry: MemoryRegistry
     assert "does not answer" in (store.registry_problem or "")
 
 
-def test_credentials_of_the_registry_are_not_shown(registry: MemoryRegistry, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("http://me:p@ss@mlflow:5000 has no serving bundle", "http://… has no serving bundle"),
+        ("MLflow at https://mlflow.internal:5000: it does not answer", "MLflow at https://…: it does not answer"),
+        ('endpoint URL: "http://minio:9000/mlflow/1?x"', 'endpoint URL: "http://…/mlflow/1?x"'),
+        ("HTTPConnectionPool(host='mlflow', port=5000)", "HTTPConnectionPool(host='…', port=5000)"),
+        ("Can't connect to MySQL server on 'db.internal'", "Can't connect to MySQL server on '…'"),
+    ],
+)
+def test_credentials_and_hosts_are_for_the_log_only(
+    registry: MemoryRegistry, tmp_path: Path, caplog: pytest.LogCaptureFixture, message: str, shown: str
+) -> None:
     registry.add("covertype", None)
 
     def refuse(version: VersionInfo, folder: Path) -> Path:  # noqa: ARG001
-        raise RegistryError("http://me:p@ss@mlflow:5000 has no serving bundle")
+        raise RegistryError(message)
 
     registry.download_bundle = refuse  # type: ignore[method-assign]
     store = open_store(registry, tmp_path)
     store.refresh()
-    assert "http://mlflow:5000 has no" in (store.states["covertype"].problem or "")
+    assert f"version 2 cannot be served: {shown}" in (store.states["covertype"].problem or "")
+    assert message.replace("me:p@ss@", "") in caplog.text
 
 
 @pytest.mark.parametrize("answer", [None, 5])
