@@ -28,4 +28,12 @@ bench: .venv/.synced ## Ingestion, search and serving against their baselines (n
 bench-serving: .venv/.synced ## Serving against other model servers, which it installs below .local/ (needs wrk)
 	@$(PYTHON) -m benchmarks.serving
 
-.PHONY: lint format test test-fast test-airflow test-e2e bench bench-serving
+# Locust has an environment of its own, for it needs other releases of what the product uses.
+LOCUST = locust==$(shell sed -n 's|.*locustio/locust:||p' docker-compose.yml)
+LOAD ?= --headless --users 50 --spawn-rate 10 --run-time 30s --only-summary
+
+load-test: uv ## Load on an API that runs: make load-test HOST=http://localhost:8989 LOAD='--headless --users 50'
+	@PYTHONPATH=. $(UV) run --quiet --no-project --with $(LOCUST) locust -f load_tests/locustfile.py \
+		--host $(or $(HOST),http://localhost:8989) $(LOAD)
+
+.PHONY: lint format test test-fast test-airflow test-e2e bench bench-serving load-test

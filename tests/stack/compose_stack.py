@@ -30,6 +30,7 @@ PORTS = (
     "EXTERNAL_DATA_API_PORT",
     "PROMETHEUS_PORT",
     "JUPYTER_PORT",
+    "LOCUST_PORT",
 )
 JOBS = ("preflight", "mlflow-init", "airflow-init", "pipeline-init")
 # Machines that test are slow and busy; a healthy stack needs a fraction of it.
