@@ -11,7 +11,7 @@ from starlette.responses import Response
 from inference_api.collaborators import Records
 from inference_api.errors import Refusal
 from inference_api.known import known_model
-from inference_api.lookups import Lookups
+from inference_api.lookups import Lookups, log_failure
 from inference_api.model_state import shown_problem
 from inference_api.model_store import ModelStore
 from inference_api.operations_replies import HistoryReply, PromotionEntry, TrainingDecisionEntry, VersionReply
@@ -141,6 +141,7 @@ def _version(info: VersionInfo, records: Records, documents: DocumentCache) -> V
     try:
         found = documents.read(info.run_id)
     except RegistryError as error:
+        log_failure(error)
         problems.append(f"evaluation and model card cannot be read now: {shown_problem(error)}")
     if found is not None and found.evaluation is None and found.model_card is None:
         problems.append("MLflow holds neither evaluation nor model card of it: it was registered by other means")
