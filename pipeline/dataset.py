@@ -136,8 +136,14 @@ def find_snapshot(lake: ObjectStore, use_case: str, digest: str) -> Snapshot:
     return found.model_copy(update={"uri": lake.uri(f"{key}.parquet")})
 
 
-def load_snapshot(lake: ObjectStore, snapshot: Snapshot) -> tuple[pd.DataFrame, pd.DataFrame]:
+def load_snapshot(
+    lake: ObjectStore, snapshot: Snapshot, opponent_share: float | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read a snapshot as the frames a model sees.
+
+    Parameters
+    ----------
+    opponent_share : holdout share of another model: of the held-out rows only those that it did not learn from.
 
     Returns
     -------
@@ -163,8 +169,9 @@ def load_snapshot(lake: ObjectStore, snapshot: Snapshot) -> tuple[pd.DataFrame, 
     if _digest(hashes, columns, snapshot.holdout_share) != snapshot.digest:
         raise changed
     table = model_frame(frame, columns)
-    held_out = is_held_out(hashes, snapshot.holdout_share)
-    return table[~held_out].reset_index(drop=True), table[held_out].reset_index(drop=True)
+    share = snapshot.holdout_share
+    learnt, judging = ~is_held_out(hashes, share), is_held_out(hashes, min(share, opponent_share or share))
+    return table[learnt].reset_index(drop=True), table[judging].reset_index(drop=True)
 
 
 def model_columns(use_case: UseCase) -> dict[str, ColumnType]:

@@ -29,6 +29,7 @@ def audit_decision(
     run: "Run",
     history: list[PromotionRecord],
     score: float | None,
+    holdout_rows: int | None,
     findings: Findings,
 ) -> None:
     """The decision in MLflow is the one in the table of promotions, and agrees with itself and with the model.
@@ -37,6 +38,7 @@ def audit_decision(
     ----------
     history : promotions of the use case, the newest first.
     score : metric of the served model on the held-out rows; None when it could not be computed.
+    holdout_rows : how many they are.
     """
     own = [record for record in history if record.to_version == version.version]
     judged = next((record for record in own if record.decision and record.action in DECIDED), None)
@@ -64,6 +66,11 @@ def audit_decision(
         findings.unproved.append(f"its tag {PROMOTION_TAG}: the training is under way, or ended before it was done")
     elif tag != judged.action:
         findings.problems.append(f"its tag {PROMOTION_TAG} is {tag}, the table of promotions says {judged.action}")
+    rows = judged.decision.get("rows")
+    if score is not None and rows != holdout_rows:
+        # The champion was trained with a smaller holdout_share.
+        findings.unproved.append(f"its score: the decision is of {rows} of its {holdout_rows} held-out rows")
+        score = None
     agrees = _check_sense(judged, score, findings)
     if agrees and artifact == judged.decision:
         verdict = {"promote": "promoted", "reject": "not promoted", "dry_run": "not promoted (dry run)"}[judged.action]

@@ -140,4 +140,5 @@ class _Auditor:
             findings.unproved.append("that fitting it again gives the same model: there is no snapshot to fit it on")
         else:
             score = audit_model(self.use_case, self.registry, version, run, rows, findings, jobs=self.jobs)
-        audit_decision(self.registry, version, run, self.history, score, findings)
+        judging = len(rows.holdout) if rows else None
+        audit_decision(self.registry, version, run, self.history, score, judging, findings)

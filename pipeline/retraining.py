@@ -16,8 +16,9 @@ from pydantic import BaseModel, ConfigDict
 from pipeline import promotion
 from pipeline.collected_drift import LAST_LEDGER_TAG, collected_drift
 from pipeline.decision import TrainingDecision, decide_training, last_judged
-from pipeline.errors import RegistryError
+from pipeline.errors import LakeError, RegistryError, TrainingError
 from pipeline.gate import PromotionDecision, decide_promotion
+from pipeline.model_version import VersionInfo
 from pipeline.probe import verify_serving
 from pipeline.registry import Registry
 from pipeline.use_case import UseCase
@@ -95,8 +96,9 @@ def compare(use_case: UseCase, lake: "Lake", registry: Registry, version: int) -
     from pipeline.dataset import load_snapshot
 
     challenger, champion = registry.resolve(use_case.name, version), registry.champion(use_case.name)
-    train, holdout = load_snapshot(lake, _find_snapshot(use_case, lake, challenger.tags.get("dataset_digest")))
     opponent = champion if champion and champion.version != version else None
+    taken = _find_snapshot(use_case, lake, challenger.tags.get("dataset_digest"))
+    train, holdout = load_snapshot(lake, taken, _holdout_share(use_case, lake, opponent))
     evidence = gather_evidence(use_case, registry, challenger, opponent, train, holdout)
     decision = decide_promotion(use_case, evidence)
     return decision.model_dump(mode="json")
@@ -177,6 +179,17 @@ def retrain(
         say(f"verify: version {version} is served and answers as it should")
     decision = PromotionDecision.model_validate(compared)
     return Retraining(training=training, version=version, decision=decision, promoted=promoted)
+
+
+def _holdout_share(use_case: UseCase, lake: "Lake", version: VersionInfo | None) -> float | None:
+    """Of the snapshot that a version was trained on: a champion of a smaller share has learnt rows held out today."""
+    from pipeline.dataset import find_snapshot
+
+    digest = version.tags.get("dataset_digest") if version else None
+    try:
+        return find_snapshot(lake, use_case.name, digest).holdout_share if digest else None
+    except (LakeError, TrainingError):
+        return None  # gone: what it learnt from is not known
 
 
 def _find_snapshot(use_case: UseCase, lake: "Lake", digest: str | None) -> "Snapshot":

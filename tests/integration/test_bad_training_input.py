@@ -20,6 +20,7 @@ from pipeline import retraining
 from pipeline.errors import ConfigurationError, RegistryError, TrainingError, WarehouseError
 from pipeline.lake import FileLake
 from pipeline.mlflow_client import global_tracking_uri
+from pipeline.model_audit import audit_models
 from pipeline.model_version import VersionInfo
 from pipeline.use_case import UseCase
 from tests.integration.training_loop import Loop, penguins_as_delivered, searching
@@ -192,6 +193,20 @@ def test_infinity_that_got_into_the_warehouse_is_named(loop: Loop) -> None:
         connection.exec_driver_sql("UPDATE rows_penguins SET body_mass_g = 9e999 WHERE row_id = 1")
     with pytest.raises(TrainingError, match="infinite values in body_mass_g"):
         loop.retrain(forced=True)
+
+
+def test_a_champion_is_not_judged_on_rows_that_it_learnt_from(loop: Loop) -> None:
+    """The use case holds out more rows than when the champion was trained, and those it knows by heart."""
+    more = loop.use_case.model_copy(
+        update={"training": loop.use_case.training.model_copy(update={"holdout_share": 0.5})}
+    )
+    result = loop.retrain(more, forced=True)
+    assert result.decision is not None
+    champion, challenger = (loop.registry.resolve("penguins", version) for version in (1, 2))
+    assert result.decision.rows == int(champion.tags["holdout_rows"]) < int(challenger.tags["holdout_rows"])
+    audit = audit_models(more, loop.lake, loop.warehouse, loop.registry, version=2, refit=False)
+    assert audit.problems == []
+    assert any("its score: the decision is of " in text for text in audit.versions[0].findings.unproved)
 
 
 def foreign_champion(loop: Loop, usable: bool = True) -> VersionInfo:
