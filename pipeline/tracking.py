@@ -36,6 +36,8 @@ LIBRARY_TAG = "library."
 USE_CASE_FILE = "use_case.json"
 
 MODEL_NAME = "model"
+# MLflow takes 1000 metrics, parameters and tags in one request, of which at most 200 are not metrics.
+BATCH_METRICS = 800
 # Tag of a run that says where its model is: MLflow keeps models apart from a run's artifacts.
 MODEL_URI_TAG = "model_uri"
 
@@ -116,7 +118,7 @@ def log_values(
     tags: Mapping[str, str] | None = None,
     steps: Sequence[tuple[str, float, int]] = (),
 ) -> None:
-    """Log metrics, parameters and tags in one request.
+    """Log metrics, parameters and tags, in one request unless the metrics are more than MLflow takes at once.
 
     Parameters
     ----------
@@ -124,12 +126,15 @@ def log_values(
     """
     now = int(time.time() * 1000)
     found = [*((key, value, 0) for key, value in metrics.items()), *steps]
+    values = [Metric(key, float(value), now, step) for key, value, step in found]
     client.log_batch(
         run_id,
-        metrics=[Metric(key, float(value), now, step) for key, value, step in found],
+        metrics=values[:BATCH_METRICS],
         params=[Param(key, str(value)) for key, value in (params or {}).items()],
         tags=[RunTag(key, value) for key, value in (tags or {}).items()],
     )
+    for start in range(BATCH_METRICS, len(values), BATCH_METRICS):
+        client.log_batch(run_id, metrics=values[start : start + BATCH_METRICS])
 
 
 def log_candidates(client: MlflowClient, parent_id: str, use_case: UseCase, results: Sequence[CandidateResult]) -> None:

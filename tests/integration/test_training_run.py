@@ -18,7 +18,7 @@ from pipeline.export import ServedModel
 from pipeline.judgement import JudgedRun, evaluate_run
 from pipeline.lake import FileLake
 from pipeline.mlflow_client import open_client
-from pipeline.tracking import load_model, log_dataset
+from pipeline.tracking import load_model, log_dataset, log_values
 from pipeline.training import TrainedRun, run_search
 from pipeline.use_case import UseCase
 from tests.synthetic_rows import InMemoryWarehouse, house_rows, penguin_rows, with_search
@@ -104,6 +104,18 @@ def test_a_dataset_that_another_training_wrote_at_the_same_moment_is_found(
     inputs = client.get_run(run_id).inputs
     assert inputs is not None
     assert len(inputs.dataset_inputs) == 2
+
+
+def test_more_metrics_than_a_request_takes_are_all_logged(trained: Trained, client: MlflowClient) -> None:
+    """As of a use case with hundreds of classes."""
+    experiment = client.get_experiment_by_name(trained.use_case.name)
+    assert experiment is not None
+    run_id = client.create_run(experiment.experiment_id).info.run_id
+    metrics = {f"recall_class_{number}": number / 2500 for number in range(2500)}
+    log_values(client, run_id, metrics, {"seed": 0}, {"mood": "good"})
+    run = client.get_run(run_id)
+    assert run.data.metrics == metrics
+    assert (run.data.params, run.data.tags["mood"]) == ({"seed": "0"}, "good")
 
 
 def test_every_candidate_is_a_nested_run(trained: Trained, client: MlflowClient) -> None:
