@@ -77,7 +77,11 @@ class ModelCache:
             # Another worker may have put the same bundle in place, and be reading it.
             if _digest(folder) != found:
                 shutil.rmtree(folder, ignore_errors=True)
-                downloaded.replace(folder)
+                try:
+                    downloaded.replace(folder)
+                except OSError:  # that worker was quicker by a moment
+                    if _digest(folder) != found:
+                        raise
         os.utime(folder)
         self._prune(folder)
         return folder, found
@@ -104,7 +108,7 @@ class ModelCache:
         others = [path for path in home.iterdir() if path.is_dir() and path.name[0] != "."]
         others = [path for path in others if path not in (champion, used)]
         room = self._keep - (used != champion)
-        for path in sorted(others, key=lambda path: path.stat().st_mtime, reverse=True)[max(0, room) :]:
+        for path in sorted(others, key=_used_at, reverse=True)[max(0, room) :]:
             shutil.rmtree(path, ignore_errors=True)
 
     def recall(self) -> list[tuple[ServedRecord, Path]]:
@@ -125,6 +129,14 @@ class ModelCache:
                 continue
             found.append((record, folder))
         return found
+
+
+def _used_at(folder: Path) -> float:
+    """When a bundle was last put to use, in seconds; 0 when another worker has dropped it just now."""
+    try:
+        return folder.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def _digest(folder: Path) -> str | None:

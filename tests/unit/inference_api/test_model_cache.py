@@ -1,7 +1,10 @@
 """The cache gives back undamaged bundles only, and does not grow."""
 
 import os
+import shutil
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,3 +78,38 @@ def test_download_that_a_killed_process_left_is_removed(registry: MemoryRegistry
     fresh.mkdir()
     assert len(cache.recall()) == 1
     assert (left.exists(), fresh.exists()) == (False, True)
+
+
+def test_another_worker_may_put_the_same_bundle_in_place_a_moment_earlier(
+    registry: MemoryRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache, rename = ModelCache(tmp_path), Path.replace
+
+    def late(self: Path, target: Path) -> Path:
+        if self.name == "model":
+            shutil.copytree(self, target)
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "replace", late)
+    folder = remember(cache, registry, 1)
+    [(_, found)] = cache.recall()
+    assert found == folder
+
+
+def test_another_worker_may_drop_the_same_bundles(
+    registry: MemoryRegistry, bundles: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache, stat = ModelCache(tmp_path, keep=1), Path.stat
+    for _ in range(2):
+        registry.add("covertype", bundles["covertype"])
+    old = remember(cache, registry, 1)
+    remember(cache, registry, 2)
+
+    def gone(self: Path, **options: Any) -> os.stat_result:
+        # Listed, and dropped by the other one before it is looked at.
+        if self == old and sys._getframe(1).f_code.co_name != "is_dir":
+            shutil.rmtree(self, ignore_errors=True)
+        return stat(self, **options)
+
+    monkeypatch.setattr(Path, "stat", gone)
+    assert remember(cache, registry, 3).is_dir()
