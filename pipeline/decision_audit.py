@@ -2,13 +2,11 @@
 
 import json
 import math
-import tempfile
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.findings import Findings
-from pipeline.mlflow_client import explained, open_client
+from pipeline.mlflow_client import explained, open_client, read_texts
 from pipeline.model_version import PROMOTION_TAG, VersionInfo
 from pipeline.promotion import ALL_RECORDS, DECISION_FILE
 from pipeline.registry import PRODUCTION, Registry
@@ -100,15 +98,12 @@ def _check_sense(judged: PromotionRecord, score: float | None, findings: Finding
 
 
 def _read_decision(registry: Registry, run: "Run") -> dict[str, Any] | None:
-    client = open_client(registry.tracking_uri)
     with explained(registry.tracking_uri, f"read the decision of run {run.info.run_id}"):
-        if DECISION_FILE not in {item.path for item in client.list_artifacts(run.info.run_id)}:
-            return None
-        with tempfile.TemporaryDirectory(prefix="decision-") as folder:
-            path = client.download_artifacts(run.info.run_id, DECISION_FILE, folder)
-            text = Path(path).read_text(encoding="utf-8")
+        texts = read_texts(open_client(registry.tracking_uri), run.info.run_id, [DECISION_FILE])
+    if not texts:
+        return None
     try:
-        found = json.loads(text)
+        found = json.loads(texts[DECISION_FILE])
     except ValueError:
         found = None
     # What is not a decision differs from any.

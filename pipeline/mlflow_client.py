@@ -1,8 +1,10 @@
 """The MLflow client: impatient, and with errors that say what to check. Works with ``mlflow-skinny``."""
 
 import os
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import requests
@@ -55,6 +57,24 @@ def explained(tracking_uri: str, what: str) -> Iterator[None]:
         shown = without_password(tracking_uri)
         text = text.replace(tracking_uri, shown)
         raise RegistryError(f"cannot {what} in MLflow at {shown}: {text}{advice}") from error
+
+
+def read_texts(client: "MlflowClient", run_id: str, paths: Iterable[str]) -> dict[str, str]:
+    """Text artifacts of a run by their path, without those that it does not have; to be called in `explained`.
+
+    Bytes that are no UTF-8 are replaced: whoever reads the text finds it damaged.
+    """
+    texts: dict[str, str] = {}
+    listed: dict[str | None, set[str]] = {}
+    with tempfile.TemporaryDirectory(prefix="artifacts-") as scratch:
+        for path in paths:
+            folder = path.rpartition("/")[0] or None
+            if folder not in listed:
+                listed[folder] = {file.path for file in client.list_artifacts(run_id, folder)}
+            if path in listed[folder]:
+                found = Path(client.download_artifacts(run_id, path, scratch))
+                texts[path] = found.read_text(encoding="utf-8", errors="replace")
+    return texts
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.bundle import BUNDLE_FILE, MODEL_FILE, bundle_digest
 from pipeline.errors import ArtifactsGone, RegistryError, without_password
-from pipeline.mlflow_client import Tolerate, explained, global_tracking_uri, open_client
+from pipeline.mlflow_client import Tolerate, explained, global_tracking_uri, open_client, read_texts
 from pipeline.model_version import CHAMPION, VersionInfo, read_version
 from pipeline.traffic import TRAFFIC_TAG, TrafficRule, read_rule
 
@@ -282,11 +282,7 @@ class Registry:
     def read_text(self, version: VersionInfo, path: str) -> str | None:
         """A text artifact of a version's run; None when there is none."""
         with explained(self.tracking_uri, f"read {path} of version {version.version} of {version.name}"):
-            folder = path.rpartition("/")[0] or None
-            if path not in {file.path for file in self._client.list_artifacts(version.run_id, folder)}:
-                return None
-            with tempfile.TemporaryDirectory(prefix="artifact-") as scratch:
-                return Path(self._client.download_artifacts(version.run_id, path, scratch)).read_text(encoding="utf-8")
+            return read_texts(self._client, version.run_id, [path]).get(path)
 
     def log_text(self, version: VersionInfo, text: str, path: str) -> None:
         """Store a text with the run of a version."""

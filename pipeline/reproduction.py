@@ -18,7 +18,7 @@ from pipeline.bootstrap import metric_value
 from pipeline.errors import PipelineError
 from pipeline.export import ServedModel, compare
 from pipeline.findings import Findings
-from pipeline.mlflow_client import open_client
+from pipeline.mlflow_client import explained, open_client, read_texts
 from pipeline.model_version import VersionInfo
 from pipeline.preprocessing import unwrap
 from pipeline.registry import Registry
@@ -87,17 +87,16 @@ def audit_model(
 
 def _logged_use_case(registry: Registry, run: "Run", findings: Findings) -> UseCase | None:
     """The use case as it was when the run began; None for a run that did not log it."""
-    client = open_client(registry.tracking_uri)
-    if USE_CASE_FILE not in {item.path for item in client.list_artifacts(run.info.run_id)}:
+    with explained(registry.tracking_uri, f"read {USE_CASE_FILE} of run {run.info.run_id}"):
+        found = read_texts(open_client(registry.tracking_uri), run.info.run_id, [USE_CASE_FILE])
+    if not found:
         findings.unproved.append("that the use case is the one it was trained with: its run did not log it")
         return None
-    with tempfile.TemporaryDirectory(prefix="use-case-") as folder:
-        path = client.download_artifacts(run.info.run_id, USE_CASE_FILE, folder)
-        try:
-            return UseCase.model_validate_json(Path(path).read_text(encoding="utf-8"))
-        except ValidationError:
-            findings.unproved.append("that the use case is the one it was trained with: its form is of another release")
-            return None
+    try:
+        return UseCase.model_validate_json(found[USE_CASE_FILE])
+    except ValidationError:
+        findings.unproved.append("that the use case is the one it was trained with: its form is of another release")
+        return None
 
 
 def _audit_bundle(

@@ -1,14 +1,12 @@
 """What a training run wrote about its model, read back from MLflow."""
 
 import json
-import tempfile
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from pipeline.errors import RegistryError
-from pipeline.mlflow_client import explained, open_client
+from pipeline.mlflow_client import explained, open_client, read_texts
 
 EVALUATION = "evaluation.json"
 MODEL_CARD = "model_card.md"
@@ -41,15 +39,8 @@ def read_documents(tracking_uri: str, run_id: str) -> VersionDocuments:
         MLflow cannot be used, has no such run, or holds a document that is damaged.
     """
     client = open_client(tracking_uri)
-    texts: dict[str, str] = {}
-    with (
-        explained(tracking_uri, f"read the documents of run {run_id}"),
-        tempfile.TemporaryDirectory(prefix="documents-") as folder,
-    ):
-        present = {file.path for file in client.list_artifacts(run_id)}
-        for name in (EVALUATION, MODEL_CARD, DECISION):
-            if name in present:
-                texts[name] = Path(client.download_artifacts(run_id, name, folder)).read_text(encoding="utf-8")
+    with explained(tracking_uri, f"read the documents of run {run_id}"):
+        texts = read_texts(client, run_id, (EVALUATION, MODEL_CARD, DECISION))
     return VersionDocuments(
         evaluation=_parsed(texts, EVALUATION, run_id),
         model_card=texts.get(MODEL_CARD),
