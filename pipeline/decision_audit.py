@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.findings import Findings
 from pipeline.mlflow_client import explained, open_client, read_texts
 from pipeline.model_version import PROMOTION_TAG, VersionInfo
-from pipeline.promotion import ALL_RECORDS, DECISION_FILE
+from pipeline.promotion import DECISION_FILE
 from pipeline.registry import PRODUCTION, Registry
 from pipeline.warehouse import PromotionRecord, Warehouse
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 DECIDED = ("promote", "reject", "dry_run")
 # Looks at the champion before a disagreement counts.
 ATTEMPTS = 3
+ALL_RECORDS = 1_000_000
 
 
 def audit_decision(

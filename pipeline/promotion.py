@@ -21,8 +21,8 @@ DECISION_FILE = "promotion_decision.json"
 # A promotion takes a second; a process that died inside one blocks others for so long.
 LEASE_SECONDS = 60.0
 PAUSE_SECONDS = 0.2
-# A use case has one for every training; each is some kilobytes.
-ALL_RECORDS = 1_000_000
+# Records looked at for one that a repetition must not write again: each is some kilobytes, one for every training.
+RECENT = 1000
 
 
 def apply_decision(
@@ -63,7 +63,7 @@ def _apply(
     challenger = registry.resolve(use_case.name, version)
     champion = registry.champion(use_case.name)
     before = champion.version if champion else None
-    history = warehouse.promotion_history(use_case.name, ALL_RECORDS)
+    history = warehouse.promotion_history(use_case.name, RECENT)
     if done := next((r for r in history if (r.action, r.to_version) == ("promote", version) and r.decision), None):
         registry.log_document(challenger, done.decision or {}, DECISION_FILE)
         _publish(registry, challenger, PromotionDecision.model_validate(done.decision), done)
@@ -141,7 +141,7 @@ def promote(
     target, champion = registry.resolve(name, version), registry.champion(name)
     if champion is not None and champion.version == target.version:
         registry.promote(name, target.version)
-        moves = (r for r in warehouse.promotion_history(name, ALL_RECORDS) if r.action in ("promote", "rollback"))
+        moves = (r for r in warehouse.promotion_history(name, RECENT) if r.action in ("promote", "rollback"))
         last = next(moves, None)
         if last is not None and last.to_version == target.version:
             return last
