@@ -82,7 +82,8 @@ class PyfuncPredictor(Predictor):
                 return np.asarray(self._model.predict_proba(table), dtype=np.float64)
             answers = np.asarray(self._model.predict(table))
         except (ValueError, TypeError) as error:  # what scikit-learn raises for values it cannot take
-            reason = f"{self} cannot predict these values: {str(error).splitlines()[0]}"
+            cause = next(iter(str(error).splitlines()), type(error).__name__)
+            reason = f"{self} cannot predict these values: {cause}"
             raise invalid([mistake((), reason, "prediction_failed")]) from None
         if answers.ndim == 2 and answers.shape[1] == 1:
             answers = answers[:, 0]

@@ -194,6 +194,26 @@ def test_values_that_the_model_refuses_are_the_clients_mistake(make_service: Mak
     assert "NaN" in reply.text
 
 
+def test_refusal_without_a_word_is_named_by_its_kind(
+    make_service: MakeService,
+    save: Save,
+    classifier: Any,
+    rows: pd.DataFrame,
+    species: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    service = serve(make_service, save(classifier, rows, species))
+    predictor = service.store.states["flowers"].predictor
+    assert isinstance(predictor, PyfuncPredictor)
+
+    def refuse(_: Any) -> Any:
+        raise ValueError
+
+    monkeypatch.setattr(predictor._model, "predict_proba", refuse, raising=False)
+    reply = service.client.post("/models/flowers/predict", json=rows.to_dict("records")[0])
+    assert (reply.status_code, "these values: ValueError" in reply.text) == (422, True), reply.text
+
+
 def problem(service: Service) -> str:
     model = service.client.get("/models/flowers").json()
     assert model["status"] == "not loaded"
