@@ -12,12 +12,13 @@ format: .venv/.synced ## Format and sort imports
 test: test-fast test-airflow test-e2e ## All tests but those of the containers' stack
 
 test-fast: .venv/.synced ## Unit and integration tests: MLflow, and MySQL and S3 in containers where Docker is there
-	@$(PYTHON) -m pytest --numprocesses auto --dist loadfile
+	@$(PYTHON) -m pytest --numprocesses auto --dist loadfile -m 'not processes'
 
 test-airflow: .venv-airflow/.synced ## Tests of the DAGs, in Airflow's environment
 	@.venv-airflow/bin/python -m pytest tests/airflow
 
 test-e2e: sync ## The loop through real processes, and the UI in Chromium
+	@$(PYTHON) -m pytest tests/integration -m processes
 	@$(PYTHON) -m pytest tests/browser tests/e2e
 
 bench: .venv/.synced ## Ingestion, search and serving against their baselines (needs Docker, wrk and COVERTYPE_CSV)

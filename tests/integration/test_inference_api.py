@@ -27,6 +27,8 @@ from pipeline.use_case import UseCase
 from pipeline.warehouse import Warehouse, open_warehouse
 from tests.bundles import make_bundle
 
+pytestmark = pytest.mark.processes
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 NAME = "penguins"
 API_KEY = "a-key-for-tests"

@@ -31,6 +31,8 @@ from pipeline.trusted_types import TRUSTED_TYPES
 from pipeline.use_case import UseCase
 from tests.bundles import make_rows
 
+pytestmark = pytest.mark.processes
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 DEADLINE_SECONDS = 90
 

@@ -33,6 +33,8 @@ from tests.integration.test_inference_api import (
     stack,  # noqa: F401
 )
 
+pytestmark = pytest.mark.processes
+
 KEY = {"X-API-Key": API_KEY}
 
 
