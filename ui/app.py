@@ -14,10 +14,17 @@ from ui.session import choose_language
 # A file of ours: an emoji or a Material icon would be fetched from a host of Google's.
 ICON = Path(__file__).with_name("icon.svg")
 
+# The primary colour of the dark theme is light, to be read as text; white on it cannot be.
+STYLE = """<style>
+button[kind^="primary"]:not(:disabled) {background:#1f6f54; border-color:#1f6f54; color:#fff}
+button[kind^="primary"]:not(:disabled):hover {background:#185a44; border-color:#185a44}
+</style>"""
+
 
 def main() -> None:
     """Draw the sidebar and run the page that the address names."""
     st.set_page_config(page_title="MLOps", page_icon=ICON, layout="wide")
+    st.html(STYLE)
     with st.sidebar:
         t = choose_language()
     try:

@@ -11,6 +11,9 @@ LANGUAGE_KEY = "lang"
 # For a reader who cannot read the language that the page is in.
 LANGUAGE_LABEL = "Language · Idioma"
 
+# Keys of lists whose entries have words in the reader's language begin so.
+WORDED_CHOICES = ("version_", "compare_", "report_", "rollback_to_", "columns_", "period", "drift_")
+
 # Every click runs a page again from the top; within this time it does not ask the API again.
 FRESH_SECONDS = 10
 
@@ -71,6 +74,17 @@ def forget_answers() -> None:
         cached.clear()
 
 
+def _say_choices_again() -> None:
+    """Have the browser told what is chosen, in the new words.
+
+    It knows a choice by the words it was shown. With those of the language before, the next press of anything would be
+    taken for a choice that does not exist, and quietly replaced by the first of the list.
+    """
+    for key, value in st.session_state.to_dict().items():
+        if key == "model" or str(key).startswith(WORDED_CHOICES):
+            st.session_state[key] = value
+
+
 def choose_language() -> Translator:
     """Draw the choice of language: at first that of the address (``?lang=es``), else the browser's."""
     asked = st.query_params.get(LANGUAGE_KEY, "")
@@ -83,6 +97,7 @@ def choose_language() -> Translator:
         required=True,
         format_func=LANGUAGES.__getitem__,
         key=LANGUAGE_KEY,
+        on_change=_say_choices_again,
         persist_state="session",
     )
     if language != start:

@@ -32,6 +32,22 @@ def show_prediction(page: Page) -> None:
     page.locator(".st-key-result [data-testid='stVegaLiteChart'] canvas, .st-key-result svg.marks").first.wait_for()
 
 
+def show_batch(page: Page) -> None:
+    """Predict a file: examples of the model, and two rows with a mistake."""
+    with page.expect_download(timeout=PATIENCE_MS) as template:
+        page.locator(".st-key-template button").first.click(timeout=PATIENCE_MS)
+    header, example = Path(template.value.path()).read_text(encoding="utf-8-sig").splitlines()
+    first, rest = example.split(",", 1)
+    mistakes = [f"-{first},{rest}", f",{rest}"]
+    rows = [f"{int(float(first)) - 10 * step},{rest}" for step in range(60)]
+    text = "\n".join([header, *rows, *mistakes])
+    upload = page.locator(".st-key-batch_file input[type=file]")
+    upload.set_input_files({"name": "cases.csv", "mimeType": "text/csv", "buffer": text.encode()})
+    page.locator(".st-key-predict_file button").click(timeout=PATIENCE_MS)
+    page.locator(".st-key-download button").first.wait_for(timeout=PATIENCE_MS)
+    show_charts(page)
+
+
 def show_charts(page: Page) -> None:
     """Wait for the charts, which Streamlit draws after the rest."""
     page.locator("[data-testid='stVegaLiteChart'] canvas, svg.marks").first.wait_for(timeout=PATIENCE_MS)
@@ -50,6 +66,7 @@ def show_models(page: Page) -> None:
 
 PICTURES: dict[str, tuple[str, Callable[[Page], None]]] = {
     "ui-predict": ("", show_prediction),
+    "ui-batch": ("batch", show_batch),
     "ui-models": ("models", show_models),
     "ui-data": ("data", show_charts),
     "ui-monitoring": ("monitoring", show_monitoring),

@@ -171,3 +171,16 @@ def test_a_phone_shows_the_form_in_one_column(chromium: Browser, ui_url: str) ->
     assert boxes[0]["y"] < boxes[1]["y"]
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     context.close()
+
+
+def test_what_was_chosen_and_entered_stays_in_another_language(
+    page: Page, ui_url: str, fake_api: FakeInferenceApi
+) -> None:
+    open_ui(page, ui_url)
+    version = page.locator("[class*='st-key-version_covertype']")
+    choose(page, version, "Version 1")
+    fill_predict_form(page, {"Elevation": 3001})
+    page.get_by_text("Español").click()
+    expect(version.locator("input").first).to_have_value("Versión 1", timeout=PATIENCE_MS)
+    assert "Forest cover type, versión 1" in predict(page, {"Aspect": 90})
+    assert (fake_api.received[0]["Elevation"], fake_api.received[0]["Aspect"]) == (3001, 90)

@@ -83,6 +83,10 @@ BATCH: Mapping[str, tuple[str, str]] = {
         "None of the {rows} rows can be predicted. The reasons are below.",
         "Ninguna de las {rows} filas se puede predecir. Los motivos están abajo.",
     ),
+    "batch.none_valid_one": (
+        "The only row cannot be predicted. The reason is below.",
+        "La única fila no se puede predecir. El motivo está abajo.",
+    ),
     "batch.problems": ("Rows that cannot be predicted", "Filas que no se pueden predecir"),
     "batch.refused": ("Rows that the API did not accept", "Filas que la API no aceptó"),
     "batch.row": ("Row (1 is the header)", "Fila (1 es el encabezado)"),

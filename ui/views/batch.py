@@ -132,7 +132,7 @@ def _draw_verdict(check: Check, t: Translator) -> None:
     elif check.valid:
         st.warning(t("batch.some_valid", **words), icon=":material/warning:")
     else:
-        st.error(t("batch.none_valid", **words), icon=":material/error:")
+        st.error(t.counted("batch.none_valid", check.rows, **words), icon=":material/error:")
 
 
 def _draw_outcome(job: Predict, file: CsvFile, details: ModelDetails, t: Translator) -> None:
