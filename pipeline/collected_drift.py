@@ -8,8 +8,9 @@ from pipeline.bundle import BUNDLE_FILE, Bundle, BundleColumn
 from pipeline.drift import DriftReport, measure_drift, target_column
 from pipeline.errors import PipelineError
 from pipeline.model_version import VersionInfo
-from pipeline.registry import BUNDLE_FOLDER, Registry
+from pipeline.registry import Registry
 from pipeline.use_case import UseCase
+from pipeline.version_artifacts import BUNDLE_FOLDER
 
 if TYPE_CHECKING:
     from pipeline.warehouse import Warehouse
