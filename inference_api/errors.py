@@ -51,6 +51,15 @@ def in_words(refusal: Refusal) -> str:
     return "; ".join(found)
 
 
+def without_values(refusal: Refusal) -> str:
+    """A refusal for others than who sent the request: which fields were refused and why, not what they held."""
+    if isinstance(refusal.detail, str):
+        return refusal.detail
+    places = [".".join(str(part) for part in entry["loc"][1:]) or "the body" for entry in refusal.detail[:5]]
+    kinds = [entry["type"] for entry in refusal.detail]
+    return ", ".join(f"{place} ({kind})" for place, kind in zip(places, kinds, strict=False))
+
+
 async def refusal_response(_: Request, refusal: Exception) -> Response:
     """Exception handler of `Refusal`."""
     assert isinstance(refusal, Refusal)

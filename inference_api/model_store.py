@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
-from inference_api.errors import Refusal
+from inference_api.errors import Refusal, without_values
 from inference_api.memory import release_memory
 from inference_api.metrics import ServiceMetrics
 from inference_api.model_cache import ModelCache, ServedRecord
@@ -138,7 +138,8 @@ class ModelStore:
             traffic = state.traffic if state is not None else None
             if state is None or traffic is None or traffic.predictor is not canary or traffic.problem is not None:
                 return
-            problem = f"{canary} failed requests, which the champion answered; the first: {shown_problem(error)}"
+            reason = without_values(error) if isinstance(error, Refusal) else shown_problem(error)
+            problem = f"{canary} failed requests, which the champion answered; the first: {reason}"
             logger.warning("%s", problem)
             noted = replace(state, traffic=replace(traffic, problem=problem))
             self.states = MappingProxyType({**self.states, state.name: noted})

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from inference_api.errors import invalid, mistake
 from inference_api.metrics import ServiceMetrics
 from inference_api.onnx_predictor import OnnxPredictor
 from inference_api.predictor import Outcome, Predictor
@@ -200,6 +201,24 @@ def test_rule_that_somebody_garbled_is_reported_and_leaves_the_champion(two_vers
     assert "is no traffic rule" in model["traffic"]["problem"]
     with pytest.raises(ConfigurationError):
         read_rule({TRAFFIC_TAG: tag})
+
+
+def test_what_a_canary_refused_is_shown_without_what_the_client_sent(
+    two_versions: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`GET /models/{name}` is for anybody, the values of a request are not."""
+    set_traffic(two_versions, mode="canary", share=1)
+    traffic = two_versions.store.states["covertype"].traffic
+    assert traffic is not None
+    assert traffic.predictor is not None
+
+    def refuse(*_: Any) -> Any:
+        raise invalid([mistake(("Elevation",), "Elevation must be at most 9, got 4711", "number_range")])
+
+    monkeypatch.setattr(traffic.predictor, "predict_one", refuse)
+    assert answered_by(two_versions) == 1
+    problem = two_versions.client.get("/models/covertype").json()["traffic"]["problem"]
+    assert problem.endswith("the first: Elevation (number_range)")
 
 
 def wait_for(service: Service, line: str) -> None:
