@@ -15,9 +15,11 @@ from ui.session import choose_language
 ICON = Path(__file__).with_name("icon.svg")
 
 # The primary colour of the dark theme is light, to be read as text; white on it cannot be.
+# Streamlit does not show which link of the sidebar the keyboard is at.
 STYLE = """<style>
 button[kind^="primary"]:not(:disabled) {background:#1f6f54; border-color:#1f6f54; color:#fff}
 button[kind^="primary"]:not(:disabled):hover {background:#185a44; border-color:#185a44}
+[data-testid="stSidebar"] a:focus-visible {outline:2px solid currentColor; outline-offset:1px}
 </style>"""
 
 

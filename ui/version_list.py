@@ -22,6 +22,12 @@ def decision_about(history: History, version: int) -> Promotion | None:
     return next((entry for entry in history.promotions if entry.to_version == version), None)
 
 
+def judgement_of(history: History, version: int) -> Promotion | None:
+    """The newest entry that says how a version was judged, which a roll back to it leaves true."""
+    told = (entry for entry in history.promotions if entry.to_version == version and entry.action != "rollback")
+    return next(told, None)
+
+
 def draw_versions(details: ModelDetails, history: History | None, t: Translator) -> None:
     """Draw the versions, newest first.
 
@@ -64,6 +70,9 @@ def _draw_version(
         st.markdown(t("versions.undecided"))
         return
     _draw_entry(entry, t)
+    judged = judgement_of(history, version.version)
+    if judged and judged is not entry:
+        _draw_entry(judged, t)
 
 
 def _badge(version: ModelVersion, details: ModelDetails, entry: Promotion | None, t: Translator) -> str:

@@ -17,6 +17,10 @@ ALSO = ("heading-order", "page-has-heading-one")
 MISTAKEN = (
     b"island,bill_length_mm,bill_depth_mm,flipper_length_mm,body_mass_g,sex\nDream,46,14,217,5200,\nMars,4,1,2,5,\n"
 )
+FOCUSED = """(() => {
+  const element = document.activeElement, style = getComputedStyle(element);
+  return {tag: element.tagName, text: element.innerText.slice(0, 50), drawn: style.outlineStyle + style.boxShadow};
+})()"""
 # Rule, start of the element, why it stays. The shortcut on a button is drawn by Streamlit, paler than the label beside
 # it, in colours that no theme option reaches; the button's own label passes.
 OF_STREAMLIT = (("color-contrast", "<kbd"),)
@@ -69,3 +73,14 @@ def test_a_page_has_no_grave_violation(chromium: Browser, ui_url: str, path: str
     page.add_style_tag(content="[data-stale] {opacity: 1 !important; transition: none !important}")
     assert grave_violations(page) == []
     context.close()
+
+
+@pytest.mark.usefixtures("fake_api")
+def test_the_keyboard_shows_where_it_is_in_the_sidebar(page: Page, ui_url: str) -> None:
+    open_ui(page, ui_url)
+    wait_until_drawn(page)
+    # To the first page, over all pages, to the choice of language.
+    for _ in range(7):
+        page.keyboard.press("Tab")
+        focused = page.evaluate(FOCUSED)
+        assert focused["drawn"] != "nonenone", focused

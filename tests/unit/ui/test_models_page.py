@@ -10,7 +10,8 @@ from streamlit.testing.v1 import AppTest
 from pipeline.gate import Evidence, decide_promotion
 from pipeline.gate_parity import Parity
 from pipeline.settings import load_settings
-from pipeline.use_case import load_use_cases
+from pipeline.use_case import UseCase, load_use_cases
+from tests.browser import fake_inference_api
 from tests.browser.fake_inference_api import API_KEY, USE_CASES, FakeInferenceApi
 from ui.i18n import Translator
 
@@ -233,3 +234,27 @@ def test_the_open_tab_stays_open_in_another_language(open_app: OpenApp) -> None:
     app.session_state["lang"] = "es"
     app.run()
     assert "Aciertos y errores por clase" in said(app.subheader)
+
+
+def test_a_roll_back_hides_nothing_of_how_the_version_was_judged(
+    open_app: OpenApp, fake_api: FakeInferenceApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = fake_inference_api.history_of
+
+    def with_roll_back(use_case: UseCase) -> dict[str, Any]:
+        history = before(use_case)
+        entry = {
+            "at": "2026-09-01T10:00:00Z",
+            "action": "rollback",
+            "from_version": 2,
+            "to_version": 3,
+            "actor": "ana",
+            "reason": "to look at it",
+            "decision": None,
+        }
+        return {**history, "promotions": [entry, *history["promotions"]]}
+
+    monkeypatch.setattr(fake_inference_api, "history_of", with_roll_back)
+    fake_api.champions["covertype"] = 3
+    text = said(open_app("models").markdown)
+    assert text.index("to look at it") < text.index("Why it was not promoted")
