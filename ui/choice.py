@@ -6,12 +6,38 @@ import streamlit as st
 
 from pipeline.settings import UiSettings, load_settings
 from ui.answers import ModelDetails, ModelSummary
+from ui.api_client import ApiProblem
 from ui.i18n import Translator
-from ui.session import load_model
+from ui.links import remember_subject
+from ui.messages import show_problem
+from ui.session import load_model, load_models
 
 # Fewer would be of no use to the person who looks for an old one, more would bury the new ones.
 MOST_VERSIONS = 30
 CHAMPION = 0
+
+
+def choose_subject(t: Translator) -> tuple[int | None, ModelDetails] | None:
+    """Draw both choices in a row, or why there is nothing to choose.
+
+    Returns
+    -------
+    What `choose_version` returns, with a schema; None after a problem, which is on the page then.
+    """
+    try:
+        models = load_models()
+        if not models:
+            raise ApiProblem("no_model")
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            chosen = choose_model(models, t)
+            remember_subject(chosen.name)
+            version, details = choose_version(load_model(chosen.name), t)
+        if details.record_schema is None:
+            raise ApiProblem("no_model", details.detail or "")
+    except ApiProblem as problem:
+        show_problem(problem, t, key="page", whole_page=True)
+        return None
+    return version, details
 
 
 def choose_model(models: Sequence[ModelSummary], t: Translator) -> ModelSummary:

@@ -9,15 +9,14 @@ from ui.api_client import ApiProblem
 from ui.batch_job import Check, Predict
 from ui.batch_result import show_problems, show_result
 from ui.batch_state import Batch, forget_batch, kept_batch, new_batch
-from ui.choice import choose_model, choose_version
+from ui.choice import choose_subject
 from ui.csv_file import MOST_MEGABYTES, CsvFile, CsvProblem, open_csv, template
 from ui.forms import allowed
 from ui.guard import guarded
 from ui.i18n import Translator, escape
-from ui.links import remember_subject
 from ui.messages import show_problem
 from ui.schema import FormField, fields_from_schema
-from ui.session import api_client, load_model, load_models, translator
+from ui.session import api_client, translator
 
 POLL_SECONDS = 0.5
 
@@ -26,20 +25,11 @@ def render(t: Translator) -> None:
     """Draw the page."""
     st.title(t("batch.title"), anchor=False)
     st.caption(t("batch.intro"))
-    try:
-        models = load_models()
-        if not models:
-            raise ApiProblem("no_model")
-        with st.container(horizontal=True, vertical_alignment="bottom"):
-            chosen = choose_model(models, t)
-            remember_subject(chosen.name)
-            version, details = choose_version(load_model(chosen.name), t)
-        if details.record_schema is None:
-            raise ApiProblem("no_model", details.detail or "")
-    except ApiProblem as problem:
-        show_problem(problem, t, key="page", whole_page=True)
+    chosen = choose_subject(t)
+    if chosen is None:
         return
-    fields = fields_from_schema(details.record_schema)
+    version, details = chosen
+    fields = fields_from_schema(details.record_schema or {})
     uploaded = st.file_uploader(
         t("batch.file"),
         key="batch_file",

@@ -136,6 +136,9 @@ def _next_poll(collection: Collection, t: Translator) -> str:
     left = (collection.next_poll - now()).total_seconds()
     if left > 0:
         return t("data.next_in", left=duration(left))
+    if collection.exhausted:
+        # Nothing is missed, whether or not somebody goes on asking.
+        return ""
     # A poll takes some seconds to start and to end; after a whole interval something is wrong.
     if -left < max(collection.interval_seconds, 30):
         return t("data.next_now")

@@ -7,18 +7,16 @@ from typing import Any
 import streamlit as st
 
 from ui.answers import ModelDetails, Prediction
-from ui.api_client import ApiProblem
 from ui.attempt import Attempt, ask, forget_attempt, keep_attempt, last_attempt, submit
-from ui.choice import choose_model, choose_version
+from ui.choice import choose_subject
 from ui.explanation import show_explanation
 from ui.forms import FieldProblem, example_values, explain
 from ui.guard import guarded
 from ui.i18n import Translator, escape
-from ui.links import remember_subject
 from ui.messages import show_problem
 from ui.results import show_result
 from ui.schema import FormField, fields_from_schema
-from ui.session import api_client, forget_answers, load_model, load_models, translator
+from ui.session import api_client, forget_answers, translator
 from ui.what_if import draw_what_if
 from ui.widgets import draw_fields, entered_values, put_values
 
@@ -27,20 +25,11 @@ def render(t: Translator) -> None:
     """Draw the page."""
     st.title(t("predict.title"), anchor=False)
     st.caption(t("predict.intro"))
-    try:
-        models = load_models()
-        if not models:
-            raise ApiProblem("no_model")
-        with st.container(horizontal=True, vertical_alignment="bottom"):
-            chosen = choose_model(models, t)
-            remember_subject(chosen.name)
-            version, details = choose_version(load_model(chosen.name), t)
-        if details.record_schema is None:
-            raise ApiProblem("no_model", details.detail or "")
-    except ApiProblem as problem:
-        show_problem(problem, t, key="page", whole_page=True)
+    chosen = choose_subject(t)
+    if chosen is None:
         return
-    fields = fields_from_schema(details.record_schema)
+    version, details = chosen
+    fields = fields_from_schema(details.record_schema or {})
     if not fields:
         st.warning(t("predict.no_fields"))
         return

@@ -80,6 +80,13 @@ def test_an_exhausted_source_is_said_and_nothing_more_is_expected(
     assert 'class="next"' not in strip(app)
 
 
+def test_nobody_is_told_to_look_for_a_poll_of_an_exhausted_source(
+    fake_api: FakeInferenceApi, open_app: OpenApp
+) -> None:
+    fake_api.operations.exhausted, fake_api.operations.polled_seconds_ago = True, 5000
+    assert "has been due since" not in texts(open_app("data"))
+
+
 def test_before_the_first_batch_the_page_says_what_will_appear(fake_api: FakeInferenceApi, open_app: OpenApp) -> None:
     fake_api.operations.batches, fake_api.operations.polled_seconds_ago = 0, None
     app = open_app("data")
