@@ -106,6 +106,8 @@ def _open_session(path: Path) -> ort.InferenceSession:
     # One row is too little to share between threads, and spinning threads would take the core from the event loop.
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
+    # An arena keeps what the largest batch took for good, in each session, and is no faster here.
+    options.enable_cpu_mem_arena = False
     options.log_severity_level = 3
     try:
         return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
