@@ -76,7 +76,10 @@ def _add_leaves(node: NodeProto, forest: Forest, tree_ids: NDArray[Any], node_id
 def round_down(thresholds: NDArray[np.float64]) -> NDArray[np.float32]:
     """The largest float32 that is not above each threshold: for every float32 x, ``x <= t`` is the same for both."""
     rounded = thresholds.astype(np.float32)
-    return np.where(rounded > thresholds, np.nextafter(rounded, np.float32(-np.inf)), rounded)
+    # The one below the smallest float32 is infinite, and never taken.
+    with np.errstate(over="ignore"):
+        below = np.nextafter(rounded, np.float32(-np.inf))
+    return np.where(rounded > thresholds, below, rounded)
 
 
 def _add_ints(node: NodeProto, name: str, values: NDArray[Any]) -> None:
