@@ -12,7 +12,7 @@ from tests.synthetic_rows import house_rows, penguin_rows, split_frames, with_se
 # Nine candidates, of which stumps of one tree are plainly worse.
 FOREST = {
     "estimator": "random_forest",
-    "parameters": {"n_estimators": [30], "max_depth": [1, 3, None], "min_samples_leaf": [1, 5, 40]},
+    "parameters": {"n_estimators": [15], "max_depth": [1, 3, None], "min_samples_leaf": [1, 5, 40]},
 }
 LINEAR = {"estimator": "linear", "parameters": {}}
 
