@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from pipeline.findings import Findings
 from pipeline.mlflow_client import explained, open_client, read_texts
 from pipeline.model_version import PROMOTION_TAG, VersionInfo
-from pipeline.promotion import DECISION_FILE
 from pipeline.registry import PRODUCTION, Registry
+from pipeline.version_documents import DECISION
 from pipeline.warehouse import PromotionRecord, Warehouse
 
 if TYPE_CHECKING:
@@ -100,11 +100,11 @@ def _check_sense(judged: PromotionRecord, score: float | None, findings: Finding
 
 def _read_decision(registry: Registry, run: "Run") -> dict[str, Any] | None:
     with explained(registry.tracking_uri, f"read the decision of run {run.info.run_id}"):
-        texts = read_texts(open_client(registry.tracking_uri), run.info.run_id, [DECISION_FILE])
+        texts = read_texts(open_client(registry.tracking_uri), run.info.run_id, [DECISION])
     if not texts:
         return None
     try:
-        found = json.loads(texts[DECISION_FILE])
+        found = json.loads(texts[DECISION])
     except ValueError:
         found = None
     # What is not a decision differs from any.

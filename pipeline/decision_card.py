@@ -4,8 +4,6 @@ from pipeline.gate import PromotionDecision
 from pipeline.gate_groups import GroupComparison
 from pipeline.markdown import table
 
-# The card, with the artifacts of a version's run.
-MODEL_CARD = "model_card.md"
 HEADING = "## Decision"
 ACTIONS = {
     "promote": "Promoted: it became the champion.",

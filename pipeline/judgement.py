@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict
 
 from pipeline.bundle import bundle_digest
 from pipeline.dataset import Snapshot
-from pipeline.decision_card import MODEL_CARD
 from pipeline.evaluation import Evaluation, evaluate, feature_importances
 from pipeline.export import ParityReport, ServedModel, export_bundle
 from pipeline.mlflow_client import explained, open_client
@@ -19,6 +18,7 @@ from pipeline.model_card import write_model_card
 from pipeline.plots import draw_plots
 from pipeline.tracking import MODEL_URI_TAG, load_model, log_values
 from pipeline.use_case import UseCase
+from pipeline.version_documents import EVALUATION, MODEL_CARD
 
 BUNDLE_FOLDER = "serving"
 # MLflow takes 250 characters; a prefix and a suffix go with it.
@@ -89,7 +89,7 @@ def evaluate_run(
             use_case, snapshot, evaluation, importances, parity, run.data.params, git_sha, served.bundle.columns
         )
         client.log_text(run_id, card, MODEL_CARD)
-        client.log_dict(run_id, evaluation.model_dump(mode="json"), "evaluation.json")
+        client.log_dict(run_id, evaluation.model_dump(mode="json"), EVALUATION)
         client.log_artifacts(run_id, str(folder), BUNDLE_FOLDER)
         log_values(client, run_id, _metrics(evaluation, parity) | _cost(served))
         return JudgedRun(

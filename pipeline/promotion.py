@@ -5,19 +5,18 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from pipeline.decision_card import MODEL_CARD, with_decision
+from pipeline.decision_card import with_decision
 from pipeline.errors import CollectionBusy, RegistryError, WarehouseError
 from pipeline.gate import PromotionDecision
 from pipeline.model_version import PROMOTION_TAG, VersionInfo
 from pipeline.registry import Registry
 from pipeline.use_case import UseCase
+from pipeline.version_documents import DECISION, MODEL_CARD
 
 if TYPE_CHECKING:
     from pipeline.warehouse import PromotionRecord, Warehouse
     from pipeline.warehouse.records import PromotionAction
 
-# What was decided on a version, with the artifacts of its run.
-DECISION_FILE = "promotion_decision.json"
 # A promotion takes a second; a process that died inside one blocks others for so long.
 LEASE_SECONDS = 60.0
 PAUSE_SECONDS = 0.2
@@ -65,10 +64,10 @@ def _apply(
     before = champion.version if champion else None
     history = warehouse.promotion_history(use_case.name, RECENT)
     if done := next((r for r in history if (r.action, r.to_version) == ("promote", version) and r.decision), None):
-        registry.log_document(challenger, done.decision or {}, DECISION_FILE)
+        registry.log_document(challenger, done.decision or {}, DECISION)
         _publish(registry, challenger, PromotionDecision.model_validate(done.decision), done)
         return done
-    registry.log_document(challenger, decision.model_dump(mode="json"), DECISION_FILE)
+    registry.log_document(challenger, decision.model_dump(mode="json"), DECISION)
     if before not in (decision.opponent_version, version):
         reason = f"the champion is version {before} by now, compared was version {decision.opponent_version}: {reason}"
     elif decision.accepted and mode == "enabled":

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from pipeline.errors import RegistryError
 from pipeline.mlflow_client import explained, open_client, read_texts
 
+# Their names among the artifacts of the run, for those who write them too.
 EVALUATION = "evaluation.json"
 MODEL_CARD = "model_card.md"
 DECISION = "promotion_decision.json"

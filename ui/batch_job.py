@@ -4,6 +4,7 @@ import csv
 import io
 import tempfile
 import threading
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from itertools import islice
@@ -30,7 +31,7 @@ PAUSE_SECONDS = 1.0
 MOST_REFUSALS = 60
 
 
-class Job:
+class Job(ABC):
     """Work in a thread that says how far it is and can be cancelled.
 
     Attributes
@@ -70,8 +71,8 @@ class Job:
         finally:
             self.done = True
 
-    def _work(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _work(self) -> None: ...
 
 
 class Check(Job):

@@ -20,6 +20,7 @@ from pipeline.lake import FileLake
 from pipeline.retraining import Retraining
 from pipeline.status import read_status, render_status
 from pipeline.use_case import UseCase
+from pipeline.version_documents import DECISION
 from tests.integration.http_server import http_server
 from tests.integration.training_loop import ACTOR, Loop, penguins_as_delivered, searching
 
@@ -262,11 +263,11 @@ def test_a_training_step_that_runs_again_does_not_undo_a_roll_back(loop: Loop) -
 def test_a_champion_that_is_compared_again_keeps_the_decision_that_made_it(loop: Loop) -> None:
     """The whole training was cleared: with no other champion it is compared with the baseline."""
     champion = loop.registry.resolve("penguins", 2)
-    before = loop.registry.read_text(champion, promotion.DECISION_FILE)
+    before = loop.registry.read_text(champion, DECISION)
     again = retraining.compare(loop.use_case, loop.lake, loop.registry, 2)
     assert again["opponent"] == "baseline"
     assert retraining.promote(loop.use_case, loop.warehouse, loop.registry, 2, again)
-    assert loop.registry.read_text(champion, promotion.DECISION_FILE) == before
+    assert loop.registry.read_text(champion, DECISION) == before
     assert [item.to_version for item in loop.warehouse.promotion_history("penguins")] == [3, 2, 1]
 
 
