@@ -1,13 +1,16 @@
 """Forests as ONNX, built from scikit-learn's arrays at once.
 
 skl2onnx walks a forest node by node: 100 full-depth trees on 50,000 rows take it half a minute and ten times the
-file, because it writes a weight for every class of every leaf. This is the same graph without the zeros.
+file, because it writes a weight for every class of every leaf. This is the same graph without the zeros, and with
+leaves that several branches share: ONNX Runtime keeps 150 bytes a node, and a forest that tells classes apart ends in
+few different leaves.
 
 References
 ----------
 TreeEnsembleClassifier and TreeEnsembleRegressor, https://onnx.ai/onnx/operators/
 """
 
+from dataclasses import dataclass, fields
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,6 +20,18 @@ from sklearn.base import is_classifier
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor, RandomForestClassifier, RandomForestRegressor
 
 Forest: TypeAlias = RandomForestClassifier | RandomForestRegressor | ExtraTreesClassifier | ExtraTreesRegressor
+
+
+@dataclass(frozen=True)
+class _Nodes:
+    """The nodes of one tree, or of several, as arrays [N]; `values` [N, outputs] mean something for leaves only."""
+
+    is_leaf: NDArray[np.bool_]
+    feature: NDArray[np.int64]
+    threshold: NDArray[np.float32]
+    left: NDArray[np.int64]
+    right: NDArray[np.int64]
+    values: NDArray[np.float64]
 
 
 def forest_node(forest: Forest, source: str, outputs: list[str]) -> NodeProto:
@@ -29,31 +44,62 @@ def forest_node(forest: Forest, source: str, outputs: list[str]) -> NodeProto:
     """
     kind = "TreeEnsembleClassifier" if is_classifier(forest) else "TreeEnsembleRegressor"
     node = helper.make_node(kind, [source], outputs, domain="ai.onnx.ml")
-    trees = [estimator.tree_ for estimator in forest.estimators_]
-    is_leaf = np.concatenate([tree.children_left for tree in trees]) < 0
-    tree_ids = np.repeat(np.arange(len(trees)), [tree.node_count for tree in trees])
-    node_ids = np.concatenate([np.arange(tree.node_count) for tree in trees])
-    _add_ints(node, "nodes_treeids", tree_ids)
-    _add_ints(node, "nodes_nodeids", node_ids)
-    for name, attribute in (
-        ("nodes_featureids", "feature"),
-        ("nodes_truenodeids", "children_left"),
-        ("nodes_falsenodeids", "children_right"),
+    trees = [_with_shared_leaves(_nodes_of(estimator.tree_)) for estimator in forest.estimators_]
+    sizes = [len(tree.is_leaf) for tree in trees]
+    nodes = _Nodes(*(np.concatenate([getattr(tree, field.name) for tree in trees]) for field in fields(_Nodes)))
+    tree_ids = np.repeat(np.arange(len(trees)), sizes)
+    node_ids = np.concatenate([np.arange(size) for size in sizes])
+    for name, values in (
+        ("nodes_treeids", tree_ids),
+        ("nodes_nodeids", node_ids),
+        ("nodes_featureids", nodes.feature),
+        ("nodes_truenodeids", nodes.left),
+        ("nodes_falsenodeids", nodes.right),
     ):
-        values = np.concatenate([getattr(tree, attribute) for tree in trees])
-        _add_ints(node, name, np.where(is_leaf, 0, values))
-    thresholds = np.concatenate([tree.threshold for tree in trees])
-    _add_floats(node, "nodes_values", np.where(is_leaf, 0, round_down(thresholds)))
+        _add_ints(node, name, values)
+    _add_floats(node, "nodes_values", nodes.threshold)
     modes = AttributeProto(name="nodes_modes", type=AttributeProto.STRINGS)
-    modes.strings.extend(np.where(is_leaf, b"LEAF", b"BRANCH_LEQ").tolist())
+    modes.strings.extend(np.where(nodes.is_leaf, b"LEAF", b"BRANCH_LEQ").tolist())
     node.attribute.append(modes)
-    _add_leaves(node, forest, tree_ids[is_leaf], node_ids[is_leaf])
+    leaf = nodes.is_leaf
+    _add_leaves(node, forest, tree_ids[leaf], node_ids[leaf], nodes.values[leaf])
     return node
 
 
-def _add_leaves(node: NodeProto, forest: Forest, tree_ids: NDArray[Any], node_ids: NDArray[Any]) -> None:
+def _nodes_of(tree: Any) -> _Nodes:
+    """The nodes of scikit-learn's tree; what a leaf has no use for is 0."""
+    is_leaf = tree.children_left < 0
+    numbers = (
+        np.where(is_leaf, 0, each) for each in (tree.feature, tree.threshold, tree.children_left, tree.children_right)
+    )
+    feature, threshold, left, right = numbers
+    return _Nodes(is_leaf, feature, round_down(threshold), left, right, tree.value[:, 0, :])
+
+
+def _with_shared_leaves(tree: _Nodes) -> _Nodes:
+    """The same tree, in which all left branches that end in equal leaves end in one.
+
+    Right branches keep leaves of their own, since ONNX Runtime stores what follows on the right next to its parent.
+    """
+    parents = np.flatnonzero(~tree.is_leaf & tree.is_leaf[tree.left])
+    if not len(parents):
+        return tree
+    leaves = tree.left[parents]
+    _, first, same = np.unique(tree.values[leaves], axis=0, return_index=True, return_inverse=True)
+    left = tree.left.copy()
+    left[parents] = leaves[first][same]
+    kept = np.ones(len(tree.is_leaf), dtype=bool)
+    kept[leaves] = False
+    kept[leaves[first]] = True
+    number = np.cumsum(kept) - 1
+    left, right = (np.where(tree.is_leaf, 0, number[each])[kept] for each in (left, tree.right))
+    return _Nodes(tree.is_leaf[kept], tree.feature[kept], tree.threshold[kept], left, right, tree.values[kept])
+
+
+def _add_leaves(
+    node: NodeProto, forest: Forest, tree_ids: NDArray[Any], node_ids: NDArray[Any], values: NDArray[np.float64]
+) -> None:
     """What each leaf adds to which output."""
-    values = np.concatenate([tree.tree_.value[tree.tree_.children_left < 0, 0, :] for tree in forest.estimators_])
     if not is_classifier(forest):
         prefix, options, weights = "target", {"aggregate_function": "AVERAGE", "n_targets": 1}, values
         leaves, outputs = np.nonzero(np.ones_like(weights))

@@ -1,7 +1,8 @@
 import numpy as np
+import onnx
 import onnxruntime as ort
 import pytest
-from sklearn.ensemble import ExtraTreesClassifier, RandomForestRegressor
+from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier, RandomForestRegressor
 
 from pipeline.onnx_forest import round_down
 from pipeline.onnx_model import to_onnx_model
@@ -35,6 +36,25 @@ def test_classes_that_a_leaf_never_saw_have_probability_zero(classes: int) -> No
     best, second = np.sort(expected)[:, -1], np.sort(expected)[:, -2]
     clear = best - second > 1e-6
     np.testing.assert_array_equal(labels[clear], forest.predict(others)[clear])
+
+
+def test_left_branches_share_their_equal_leaves() -> None:
+    generator = np.random.default_rng(0)
+    rows = generator.normal(size=(500, 5)).astype(np.float32)
+    forest = RandomForestClassifier(10, random_state=0).fit(rows, generator.integers(0, 3, 500))
+    model = onnx.load_from_string(to_onnx_model(forest, 5))
+    attributes = {attribute.name: attribute for attribute in model.graph.node[0].attribute}
+    trees = np.array(attributes["nodes_treeids"].ints)
+    for index, estimator in enumerate(forest.estimators_):
+        tree = estimator.tree_
+        inner = tree.children_left >= 0
+        right_leaves = np.count_nonzero(tree.children_left[tree.children_right[inner]] < 0)
+        # Grown to the end: a leaf of each class is all that is left of the left ones.
+        assert np.count_nonzero(trees == index) <= np.count_nonzero(inner) + right_leaves + 3
+    session = ort.InferenceSession(model.SerializeToString())
+    others = generator.normal(size=(300, 5)).astype(np.float32)
+    [probabilities] = session.run(["probabilities"], {"features": others})
+    np.testing.assert_allclose(probabilities, forest.predict_proba(others), atol=1e-6)
 
 
 def test_forest_of_single_leaves() -> None:
