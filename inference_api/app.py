@@ -4,14 +4,17 @@ import logging
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.telemetry import TelemetryConfig
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp
 
 from inference_api.collaborators import Records, open_prediction_writer, open_records, open_registry, roll_back_with
-from inference_api.errors import Refusal, refusal_response, unexpected_response
+from inference_api.errors import Refusal, disconnected_response, refusal_response, unexpected_response
 from inference_api.health_routes import health_routes
 from inference_api.invocations import invocation_routes
 from inference_api.metrics import ServiceMetrics
@@ -22,7 +25,8 @@ from inference_api.model_store import ModelStore
 from inference_api.openapi import live_openapi
 from inference_api.operations import Operations
 from inference_api.prediction_log import PredictionLog, Writer
-from inference_api.prediction_routes import PredictionService
+from inference_api.prediction_routes import PREDICT_PATH, PredictionService
+from inference_api.quick_lane import QuickLane
 from inference_api.recording import Recorder
 from inference_api.registry_reader import RegistryReader
 from inference_api.selection import Selector
@@ -31,6 +35,19 @@ from inference_api.v2_routes import v2_routes
 from inference_api.version_pool import VersionPool
 from pipeline.errors import PipelineError
 from pipeline.settings import InferenceApiSettings, load_settings
+
+
+class InferenceApp(FastAPI):
+    """FastAPI whose requests meet `RequestContext` first; plain predictions meet nothing else (`QuickLane`)."""
+
+    def __init__(self, service: PredictionService, metrics: ServiceMetrics, **options: Any) -> None:
+        super().__init__(**options)
+        self._service = service
+        self._metrics = metrics
+
+    def build_middleware_stack(self) -> ASGIApp:
+        lane = QuickLane(super().build_middleware_stack(), PREDICT_PATH, self._service.answer_plain)
+        return RequestContext(lane, self._metrics)
 
 
 def create_app(
@@ -94,7 +111,7 @@ def create_app(
 
     # The service counts for itself; FastAPI's telemetry would look for OpenTelemetry anew at every request.
     telemetry: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
-    app = FastAPI(title="Inference API", version="1", lifespan=lifespan, telemetry=telemetry)
+    app = InferenceApp(service, metrics, title="Inference API", version="1", lifespan=lifespan, telemetry=telemetry)
     # First, as every request is compared with the routes in turn.
     app.router.routes[:0] = [
         *service.routes(),
@@ -106,8 +123,8 @@ def create_app(
     for router in operations.routers:
         app.include_router(router)
     app.include_router(health_routes(store, metrics, settings.default_use_case))
-    app.add_middleware(RequestContext, metrics=metrics)
     app.add_exception_handler(Refusal, refusal_response)
+    app.add_exception_handler(ClientDisconnect, disconnected_response)
     app.add_exception_handler(PipelineError, _unavailable_response)
     app.add_exception_handler(RequestValidationError, _invalid_response)
     app.add_exception_handler(Exception, unexpected_response)

@@ -9,6 +9,7 @@ import msgspec
 from inference_api.answers import Columns
 from inference_api.arrow_body import read_arrow
 from inference_api.arrow_reply import arrow_reply
+from inference_api.asgi import JSON_TYPE
 from inference_api.batch_replies import Encode, columns_reply, records_reply
 from inference_api.columnar import COLUMNS_KEY, ColumnReader
 from inference_api.errors import Refusal
@@ -16,7 +17,6 @@ from inference_api.predictor import CHUNK_ROWS, Predictor
 from inference_api.record_stream import read_records
 from inference_api.request_schema import LARGE_BYTES, RECORDS_KEY, Values
 
-JSON_TYPE = b"application/json"
 ARROW_TYPE = b"application/vnd.apache.arrow.stream"
 
 _FIRST_KEY = re.compile(rb'\s*\{\s*"(records|columns)"\s*:')

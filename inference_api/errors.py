@@ -8,6 +8,8 @@ from starlette.responses import Response
 
 # A reply that lists more helps nobody; a body of 100,000 bad records must not make one of megabytes.
 MOST_MISTAKES = 50
+# As nginx has it; no RFC has one.
+CLIENT_CLOSED_REQUEST = 499
 
 
 class Refusal(Exception):
@@ -65,6 +67,11 @@ async def refusal_response(_: Request, refusal: Exception) -> Response:
     assert isinstance(refusal, Refusal)
     content = msgspec.json.encode({"detail": refusal.detail})
     return Response(content, refusal.status, refusal.headers, media_type="application/json")
+
+
+async def disconnected_response(_: Request, __: Exception) -> Response:
+    """Exception handler of `ClientDisconnect`: counted, but no error, and nobody is left to send it to."""
+    return Response(status_code=CLIENT_CLOSED_REQUEST)
 
 
 async def unexpected_response(request: Request, _: Exception) -> Response:

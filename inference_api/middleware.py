@@ -11,7 +11,6 @@ from itertools import count
 from time import perf_counter
 from typing import Any
 
-from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from inference_api.metrics import ServiceMetrics
@@ -19,7 +18,6 @@ from inference_api.metrics import ServiceMetrics
 REQUEST_ID_HEADER = b"x-request-id"
 # As long as the warehouse stores: predictions.request_id.
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,64}")
-CLIENT_CLOSED_REQUEST = 499
 
 
 class RequestContext:
@@ -55,9 +53,6 @@ class RequestContext:
 
         try:
             await self.app(scope, receive, send_with_id)
-        except ClientDisconnect:
-            # Nobody is left to answer, and nothing went wrong here.
-            status = CLIENT_CLOSED_REQUEST
         finally:
             route = route_of(scope)
             self._counter(route, scope["method"] if route != "unmatched" else "any", str(status)).inc()

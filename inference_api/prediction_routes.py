@@ -14,8 +14,9 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from inference_api.answers import Answers, Columns, Rows, answer_columns
+from inference_api.asgi import JSON_TYPE, send_reply
 from inference_api.body import GZIP_MAGIC, BodyReader, check_encoding
-from inference_api.body_forms import ARROW_TYPE, JSON_TYPE, Batch, Forms, forms_of, read_body
+from inference_api.body_forms import ARROW_TYPE, Batch, Forms, forms_of, read_body
 from inference_api.errors import Refusal, invalid, mistake
 from inference_api.explained_replies import explained, explained_reply
 from inference_api.memory import PausedRelease
@@ -98,14 +99,12 @@ class PredictionService:
         body = await self._read(scope, receive)
         if body.startswith(GZIP_MAGIC):
             body = await self._in_thread(self._bodies.inflate, body)
-        request_id, small = scope["request_id"], len(body) <= INLINE_BYTES
-        if small and not scope["query_string"] and (reply := self._answer_plain(body, request_id)) is not None:
-            return reply
+        small = len(body) <= INLINE_BYTES
         check_encoding(scope["headers"])
         name = self._named(body) if small else await self._in_thread(self._named, body)
         choice = await self._selector.choose(name, scope)
         answer = self._explain_one if choice.explain else self._answer_one
-        return await self._run(choice, small, answer, body, Ticket(request_id, choice.log))
+        return await self._run(choice, small, answer, body, Ticket(scope["request_id"], choice.log))
 
     async def _predict_named(self, scope: Scope, receive: Receive) -> bytes:
         forms = forms_of(scope["headers"])
@@ -166,10 +165,16 @@ class PredictionService:
             self._waiting -= 1
             self._large_requests.dec()
 
-    def _answer_plain(self, body: bytes, request_id: str) -> bytes | None:
-        """The quick answer of the default model's champion; None when it takes a closer look."""
+    def answer_plain(self, body: bytes, request_id: str) -> bytes | None:
+        """The quick answer of the default model's champion to a body of ``/predict``; None when it takes a closer look.
+
+        Raises
+        ------
+        Exception
+            The model has no answer.
+        """
         state = self._store.states.get(self._default)
-        if state is None or state.predictor is None or state.predictor.path != "onnx":
+        if state is None or state.predictor is None or state.predictor.path != "onnx" or len(body) > INLINE_BYTES:
             return None
         if state.traffic is not None and state.traffic.canary_for(request_id) is not None:
             return None
@@ -249,7 +254,4 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         reply = await self._answer(scope, receive)
-        media = scope.get("reply_type", JSON_TYPE)
-        headers = [(b"content-type", media), (b"content-length", str(len(reply)).encode("ascii"))]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": reply})
+        await send_reply(send, reply, media=scope.get("reply_type", JSON_TYPE))

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from inference_api.body_forms import JSON_TYPE
+from inference_api.asgi import send_reply
 from inference_api.errors import Refusal, in_words
 from pipeline.errors import PipelineError
 
@@ -26,7 +26,7 @@ class ProtocolEndpoint:
         self._error_form = error_form
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        status, headers = 200, [(b"content-type", JSON_TYPE)]
+        status, headers = 200, []
         try:
             reply = await self._answer(scope, receive)
         except ClientDisconnect:
@@ -41,6 +41,4 @@ class ProtocolEndpoint:
             request_id = scope.get("request_id", "")
             logger.exception("request %s to %s failed", request_id, self.path)
             status, reply = self._error_form(500, f"internal error; quote request id {request_id}")
-        headers.append((b"content-length", str(len(reply)).encode("ascii")))
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": reply})
+        await send_reply(send, reply, status=status, headers=headers)

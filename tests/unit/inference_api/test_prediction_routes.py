@@ -90,7 +90,7 @@ def test_client_that_hangs_up_is_counted_and_not_an_error(service: Service, more
         return received.pop(0)
 
     async def send(message: Any) -> None:
-        raise AssertionError(message)
+        assert message.get("status") in (None, 499)
 
     scope = {"type": "http", "method": "POST", "path": "/predict", "headers": [], "query_string": b""}
     asyncio.run(service.client.app(scope, receive, send))  # type: ignore[arg-type]
