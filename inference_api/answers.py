@@ -90,7 +90,6 @@ def answer_columns(predictor: Predictor, columns: Columns, place: str) -> Answer
 
 def _classes(predictor: Predictor, scores: NDArray[np.float64]) -> Answers:
     best = scores.argmax(axis=1).tolist()
-    # As `round` does: 10^6 times what was a float32 is exact in a double.
     rounded = np.round(scores, PROBABILITY_DIGITS)
     predictions, labels = predictor.predictions, predictor.labels
     answers = Answers([predictions[i] for i in best], [labels[i] for i in best])

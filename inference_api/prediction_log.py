@@ -108,10 +108,8 @@ class PredictionLog:
             rows = rows[:room]
         at = datetime.now(UTC)
         # Rows and outcomes are of one length, but for what was dropped.
-        self._entries.extend(
-            _Entry(request_id, index, at, predictor, row, outcome)
-            for index, (row, outcome) in enumerate(zip(rows, outcomes, strict=False))
-        )
+        for index, (row, outcome) in enumerate(zip(rows, outcomes, strict=False)):
+            self._entries.append(_Entry(request_id, index, at, predictor, row, outcome))
 
     def _run(self) -> None:
         while not self._stopping.is_set():

@@ -16,6 +16,7 @@ from pipeline.bundle import Bundle
 # Rows per run of the model: bounds the memory of a large request.
 CHUNK_ROWS = 4096
 PROBABILITY_DIGITS = 6
+_PROBABILITY_SCALE = 10**PROBABILITY_DIGITS
 
 Route = Literal["onnx", "pyfunc"]
 
@@ -105,7 +106,9 @@ class Predictor(ABC):
         best = scores.index(max(scores))
         probabilities = None
         if self.has_probabilities:
-            probabilities = {name: round(p, PROBABILITY_DIGITS) for name, p in zip(self.classes, scores, strict=True)}
+            # As numpy does, at a fifth of the cost of `round(p, digits)`; 10^6 times a float32 is exact in a double.
+            rounded = [round(p * _PROBABILITY_SCALE) / _PROBABILITY_SCALE for p in scores]
+            probabilities = dict(zip(self.classes, rounded, strict=True))
         return Outcome(self.predictions[best], self.labels[best], probabilities)
 
     def _regression(self, answer: list[float]) -> Outcome:

@@ -96,7 +96,7 @@ class RecordValidator:
             if values[-1] is not None and values[-1] != name:
                 return None
             values = values[:-1]
-        return values if self._row_allowed(values) else None
+        return values if not self._dates or self._row_allowed(values) else None
 
     def read_one(self, body: bytes, *, named: bool) -> Values:
         """Read one flat record.

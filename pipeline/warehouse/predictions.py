@@ -4,11 +4,14 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, literal_column, select, text
+from sqlalchemy import Connection, func, literal_column, select, text
 from sqlalchemy.sql.elements import ColumnElement
 
 from pipeline.warehouse import tables
 from pipeline.warehouse.access import CheckedTables
+from pipeline.warehouse.bulk_insert import insert_rows
+
+_LOGGED = ("request_id", "use_case", "model_version", "features", "prediction", "at", "record_index")
 
 
 class PredictionTables(CheckedTables):
@@ -24,12 +27,9 @@ class PredictionTables(CheckedTables):
             (the record's place in its request, by default 0).
         """
         if predictions:
-            now = datetime.now(UTC)
-            values = [
-                {**prediction, "at": prediction.get("at") or now, "record_index": prediction.get("record_index", 0)}
-                for prediction in predictions
-            ]
-            self._write(lambda connection: connection.execute(insert(tables.predictions), values))
+            defaults = {"at": datetime.now(UTC), "record_index": 0}
+            rows = [[(defaults | prediction)[name] for name in _LOGGED] for prediction in predictions]
+            self._write(lambda connection: insert_rows(connection, tables.predictions, _LOGGED, rows))
 
     def predictions(self, use_case: str, limit: int = 1000) -> list[dict[str, Any]]:
         """The newest served predictions, newest first, with the keys that `log_predictions` takes."""

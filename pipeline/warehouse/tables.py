@@ -76,7 +76,7 @@ class JsonText(TypeDecorator[Any]):
         return dialect.type_descriptor(mysql.LONGTEXT() if dialect.name == "mysql" else Text())
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str:  # noqa: ARG002
-        return json.dumps(value, default=_plain, separators=(",", ":"))
+        return _encode_json(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:  # noqa: ARG002
         return None if value is None else json.loads(value)
@@ -85,6 +85,10 @@ class JsonText(TypeDecorator[Any]):
 def _plain(value: Any) -> Any:
     """A numpy number as Python's own; anything else (a date, a path) as its text."""
     return value.item() if hasattr(value, "item") else str(value)
+
+
+# Made once: `json.dumps` with options would make one for every value.
+_encode_json = json.JSONEncoder(default=_plain, separators=(",", ":")).encode
 
 
 ledger = Table(
