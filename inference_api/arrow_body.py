@@ -8,13 +8,14 @@ from numpy.typing import NDArray
 from inference_api.answers import Columns
 from inference_api.arrow_messages import ArrowError
 from inference_api.arrow_stream import TooManyRows, Values, read_stream
+from inference_api.asgi import Body
 from inference_api.columnar import COLUMNS_KEY, ColumnReader, dates_allowed
 from inference_api.errors import MOST_MISTAKES, invalid, mistake
 from inference_api.fields import Field, limits_of
 from inference_api.request_schema import HINTED_KEYS, RecordValidator, too_many
 
 
-def read_arrow(validator: RecordValidator, body: bytes, most: int) -> Columns:
+def read_arrow(validator: RecordValidator, body: Body, most: int) -> Columns:
     """Read a stream whose columns are the features, by the rules that hold for JSON.
 
     Raises

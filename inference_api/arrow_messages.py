@@ -11,6 +11,8 @@ from typing import Any
 from flatbuffers.number_types import BoolFlags, Int16Flags, Int32Flags, Int64Flags, Uint8Flags
 from flatbuffers.table import Table
 
+from inference_api.asgi import Body
+
 CONTINUATION = b"\xff\xff\xff\xff"
 SCHEMA, DICTIONARY_BATCH, RECORD_BATCH = 1, 2, 3
 NULL, INT, FLOAT, UTF8, BOOL, DATE, TIMESTAMP, LARGE_UTF8, UTF8_VIEW = 1, 2, 3, 5, 6, 8, 10, 20, 24
@@ -42,7 +44,7 @@ class ArrowField:
     index_dtype: str = ""
 
 
-def messages(body: bytes) -> Iterator[tuple[int, Table, memoryview]]:
+def messages(body: Body) -> Iterator[tuple[int, Table, memoryview]]:
     """Type, header and data of each message."""
     place, view = 0, memoryview(body)
     while place < len(body):

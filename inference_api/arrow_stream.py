@@ -31,6 +31,7 @@ from inference_api.arrow_messages import (
     scalar,
     table,
 )
+from inference_api.asgi import Body
 
 _INLINE_BYTES = 12
 
@@ -45,7 +46,7 @@ class TooManyRows(ArrowError):
     """More rows than allowed, which were not read."""
 
 
-def read_stream(body: bytes, most: int) -> dict[str, list[Values]]:
+def read_stream(body: Body, most: int) -> dict[str, list[Values]]:
     """Read the columns of a stream, each in one piece a batch.
 
     Parameters
@@ -68,7 +69,7 @@ def read_stream(body: bytes, most: int) -> dict[str, list[Values]]:
         raise ArrowError("it is damaged") from None
 
 
-def _read(body: bytes, most: int) -> dict[str, list[Values]]:
+def _read(body: Body, most: int) -> dict[str, list[Values]]:
     fields: list[ArrowField] = []
     dictionaries: dict[int, list[Any]] = {}
     columns: dict[str, list[Values]] = {}

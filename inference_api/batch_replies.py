@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from inference_api.answers import Answers
+from inference_api.asgi import Payload
 from inference_api.predictor import CHUNK_ROWS, Outcome, Predictor
 
 _encode = msgspec.json.Encoder().encode
@@ -39,16 +40,18 @@ class ColumnsReply(Head, kw_only=True, gc=False):
     columns: AnswerColumns
 
 
-Encode = Callable[[Answers, Predictor, str], bytes]
+Encode = Callable[[Answers, Predictor, str], Payload]
 
 
-def records_reply(answers: Answers, predictor: Predictor, request_id: str) -> bytes:
+def records_reply(answers: Answers, predictor: Predictor, request_id: str) -> Payload:
     """The JSON of a `ManyReply`."""
-    pieces = (_encode(list(answers[start : start + CHUNK_ROWS]))[1:-1] for start in range(0, len(answers), CHUNK_ROWS))
-    return b'{"predictions":[' + b",".join(pieces) + b"]," + _head(predictor, request_id)
+    pieces = [b'{"predictions":[']
+    for start in range(0, len(answers), CHUNK_ROWS):
+        pieces += [b"," if start else b"", _encode(list(answers[start : start + CHUNK_ROWS]))[1:-1]]
+    return [*pieces, b"],", _head(predictor, request_id)]
 
 
-def columns_reply(answers: Answers, predictor: Predictor, request_id: str) -> bytes:
+def columns_reply(answers: Answers, predictor: Predictor, request_id: str) -> Payload:
     """The JSON of a `ColumnsReply`."""
     pieces = [b'{"columns":{"prediction":', _encode(answers.predictions)]
     if answers.labels is not None:
@@ -59,7 +62,7 @@ def columns_reply(answers: Answers, predictor: Predictor, request_id: str) -> by
             values = _encode(answers.probabilities[:, index].tolist())
             pieces += [b"," if index else b"", _encode(name), b":", values]
         pieces.append(b"}")
-    return b"".join([*pieces, b"},", _head(predictor, request_id)])
+    return [*pieces, b"},", _head(predictor, request_id)]
 
 
 def _head(predictor: Predictor, request_id: str) -> bytes:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
 
+from inference_api.asgi import Body
 from inference_api.errors import Refusal, invalid, mistake
 
 # Large bodies held at the same time, as a multiple of the largest one.
@@ -32,11 +33,11 @@ class BodyReader:
         self._limit = limit
         self._held = 0
 
-    async def read(self, scope: Scope, receive: Receive) -> bytes:
+    async def read(self, scope: Scope, receive: Receive) -> Body:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
-        body: bytes = message.get("body", b"")
+        body: Body = message.get("body", b"")
         if message.get("more_body", False):
             body = await self._read_rest(scope, receive, body)
         elif len(body) > self._limit:
@@ -45,7 +46,7 @@ class BodyReader:
             check_encoding(scope["headers"], packed=True)
         return body
 
-    def inflate(self, body: bytes) -> bytes:
+    def inflate(self, body: Body) -> bytes:
         """What a gzip body was made from.
 
         Raises
@@ -74,17 +75,18 @@ class BodyReader:
         except zlib.error as error:
             raise invalid([mistake((), f"the body is no valid gzip: {error}", "gzip_invalid")]) from None
 
-    async def _read_rest(self, scope: Scope, receive: Receive, first: bytes) -> bytes:
+    async def _read_rest(self, scope: Scope, receive: Receive, first: Body) -> Body:
         headers = dict(scope["headers"])
         declared = headers.get(b"content-length", b"")
         if declared.isdigit() and int(declared) > self._limit:
             raise self._too_large()
         check_encoding(scope["headers"])
-        chunks, size, more = [first], len(first), True
-        self._held += size
+        # Grows where it is: joining the chunks of 30 MB would keep other requests waiting for 20 ms.
+        body, more = bytearray(first), True
+        self._held += len(first)
         try:
             while more:
-                if size > self._limit:
+                if len(body) > self._limit:
                     raise self._too_large()
                 if self._held > self._limit * BODIES_AT_ONCE:
                     raise Refusal(429, "too many large requests at once; try again in a second", retry_after=1)
@@ -92,15 +94,14 @@ class BodyReader:
                 if message["type"] == "http.disconnect":
                     raise ClientDisconnect
                 chunk = message.get("body", b"")
-                chunks.append(chunk)
-                size += len(chunk)
+                body += chunk
                 self._held += len(chunk)
                 more = message.get("more_body", False)
-            if size > self._limit:
+            if len(body) > self._limit:
                 raise self._too_large()
-            return b"".join(chunks)
+            return body
         finally:
-            self._held -= size
+            self._held -= len(body)
 
     def _too_large(self) -> Refusal:
         return Refusal(

@@ -2,18 +2,18 @@
 
 import re
 from collections.abc import Iterable
-from typing import Any
 
 import msgspec
 
 from inference_api.answers import Columns
 from inference_api.arrow_body import read_arrow
 from inference_api.arrow_reply import arrow_reply
-from inference_api.asgi import JSON_TYPE
+from inference_api.asgi import JSON_TYPE, Body
 from inference_api.batch_replies import Encode, columns_reply, records_reply
 from inference_api.columnar import COLUMNS_KEY, ColumnReader
 from inference_api.errors import Refusal
-from inference_api.predictor import CHUNK_ROWS, Predictor
+from inference_api.predictor import Predictor
+from inference_api.record_columns import RecordColumns
 from inference_api.record_stream import read_records
 from inference_api.request_schema import LARGE_BYTES, RECORDS_KEY, Values
 
@@ -75,7 +75,7 @@ class Batch(msgspec.Struct, gc=False):
     encode: Encode
 
 
-def read_body(predictor: Predictor, body: bytes, forms: Forms, most: int) -> Values | Batch:
+def read_body(predictor: Predictor, body: Body, forms: Forms, most: int) -> Values | Batch:
     """Read a body of any form: a single flat record, or a batch.
 
     Raises
@@ -90,20 +90,12 @@ def read_body(predictor: Predictor, body: bytes, forms: Forms, most: int) -> Val
     first = _FIRST_KEY.match(body)
     if first is not None and first[1] == COLUMNS_KEY.encode() and COLUMNS_KEY not in validator.columns:
         return Batch(ColumnReader.of(validator).read_body(body, most), COLUMNS_KEY, by_column)
+    encode = arrow_reply if forms.arrow_reply else records_reply
     if len(body) > LARGE_BYTES:
-        rows, many = read_records(validator, body, most), True
-    else:
-        rows, many = validator.read(body, most)
+        return Batch(read_records(validator, body, most), RECORDS_KEY, encode)
+    rows, many = validator.read(body, most)
     if not many and not forms.arrow_reply:
         return rows[0]
-    encode = arrow_reply if forms.arrow_reply else records_reply
-    return Batch(_transposed(validator.columns, rows), RECORDS_KEY, encode)
-
-
-def _transposed(names: tuple[str, ...], rows: list[Values]) -> Columns:
-    """Rows as columns, in steps between which other threads get their turn."""
-    columns: list[list[Any]] = [[] for _ in names]
-    for start in range(0, len(rows), CHUNK_ROWS):
-        for column, values in zip(columns, zip(*rows[start : start + CHUNK_ROWS], strict=True), strict=True):
-            column.extend(values)
-    return dict(zip(names, columns, strict=True))
+    records = RecordColumns(validator.fields)
+    records.add(rows)
+    return Batch(records.columns(), RECORDS_KEY, encode)

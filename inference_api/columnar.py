@@ -14,8 +14,10 @@ import msgspec
 import numpy as np
 
 from inference_api.answers import Columns
+from inference_api.asgi import Body
 from inference_api.errors import MOST_MISTAKES, invalid, mistake
 from inference_api.fields import Field, FieldError, printable
+from inference_api.record_columns import compact
 from inference_api.request_schema import HINTED_KEYS, LARGE_BYTES, RecordValidator, Scalar, parse_json, too_many
 
 COLUMNS_KEY = "columns"
@@ -57,7 +59,7 @@ class ColumnReader:
             msgspec.defstruct("ColumnsBody", [(COLUMNS_KEY, columns)], forbid_unknown_fields=True)
         )
 
-    def read_body(self, body: bytes, most: int) -> Columns:
+    def read_body(self, body: Body, most: int) -> Columns:
         """Read ``{"columns": {name: [values]}}``.
 
         Raises
@@ -92,7 +94,8 @@ class ColumnReader:
         columns: dict[str, Any] = {}
         for name, field in self._fields.items():
             if name in sources:
-                columns[name] = self._read_one(field, sources[name], (*loc, name), most, mistakes)
+                values = self._read_one(field, sources[name], (*loc, name), most, mistakes)
+                columns[name] = compact(field, values)
             elif field.required:
                 mistakes.append(mistake((*loc, name), f"{name} is required: {field.allowed}", "missing"))
         if mistakes:
@@ -169,7 +172,7 @@ class ColumnReader:
             pass  # the closer look below finds out why
         return self.read_values(field, _values(raw), loc, mistakes)
 
-    def _sources(self, body: bytes, error: Exception) -> dict[str, Any]:
+    def _sources(self, body: Body, error: Exception) -> dict[str, Any]:
         """The columns of a body that the quick reading refused."""
         if len(body) > LARGE_BYTES:
             raise invalid([mistake((), f"{error}. Send {self._form()}", "json_invalid")])

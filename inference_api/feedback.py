@@ -3,6 +3,7 @@
 import re
 from typing import TYPE_CHECKING, Any
 
+from inference_api.asgi import Body
 from inference_api.errors import MOST_MISTAKES, Refusal, invalid, mistake
 from inference_api.fields import Field, FieldError
 from inference_api.request_schema import parse_json
@@ -37,7 +38,7 @@ def outcome_field(use_case: UseCase | None, bundle: Bundle | None) -> Field:
     return Field(BundleColumn(name=bundle.target, type="category", categories=categories))
 
 
-def read_feedback(body: bytes, field: Field, most: int) -> list["Feedback"]:
+def read_feedback(body: Body, field: Field, most: int) -> list["Feedback"]:
     """Read ``{"request_id", "outcome", "record"}`` or ``{"feedback": [{…}, …]}``.
 
     Parameters

@@ -12,6 +12,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope
 
 from inference_api.answers import Answers, Columns
+from inference_api.asgi import Body, Payload
 from inference_api.columnar import ColumnReader
 from inference_api.errors import Refusal, invalid, mistake
 from inference_api.fields import printable
@@ -103,12 +104,12 @@ class _Scoring:
     async def version(self, _: Scope, __: Receive) -> bytes:
         return self._version
 
-    async def invoke(self, scope: Scope, receive: Receive) -> bytes:
+    async def invoke(self, scope: Scope, receive: Receive) -> Payload:
         as_csv = _is_csv(scope)
         name = scope["path_params"].get("name", self._default)
         return await self._service.respond(scope, receive, name, self._answer, as_csv)
 
-    def _answer(self, predictor: Predictor, body: bytes, ticket: Ticket, as_csv: bool) -> bytes:
+    def _answer(self, predictor: Predictor, body: Body, ticket: Ticket, as_csv: bool) -> bytes:
         most = self._service.max_records
         place, sources = read_csv(body, most) if as_csv else read_json(body, most)
         columns = _checked(predictor, place, sources, most)
@@ -138,7 +139,7 @@ def _is_csv(scope: Scope) -> bool:
     return kind == "text/csv"
 
 
-def read_json(body: bytes, most: int) -> tuple[str, dict[str, list[Any]]]:
+def read_json(body: Body, most: int) -> tuple[str, dict[str, list[Any]]]:
     """Read a JSON body: which of the `FORMS` it has, and its columns, any of them.
 
     Raises
@@ -197,7 +198,7 @@ def _split(names: list[str], rows: list[list[Any]]) -> dict[str, list[Any]]:
     return dict(zip(names, map(list, columns), strict=True))
 
 
-def read_csv(body: bytes, most: int) -> tuple[str, dict[str, list[Any]]]:
+def read_csv(body: Body, most: int) -> tuple[str, dict[str, list[Any]]]:
     """Read a CSV body with a header.
 
     Raises

@@ -192,7 +192,7 @@ class ModelStore:
         while not self._stopping.is_set():
             before = self.states
             self.refresh()
-            if self.states is not before:
+            if self.states is not before or len(sys.modules) > self._modules:
                 self.settle()
             pause = self._poll_seconds * random.uniform(0.9, 1.1)
             self._stopping.wait(max(pause, self._outage.retry_at - time.monotonic()))

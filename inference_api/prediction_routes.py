@@ -7,14 +7,14 @@ in `inference_api.openapi`.
 import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from inference_api.answers import Answers, Columns, Rows, answer_columns
-from inference_api.asgi import JSON_TYPE, send_reply
+from inference_api.asgi import JSON_TYPE, Body, Payload, send_reply
 from inference_api.body import GZIP_MAGIC, BodyReader, check_encoding
 from inference_api.body_forms import ARROW_TYPE, Batch, Forms, forms_of, read_body
 from inference_api.errors import Refusal, invalid, mistake
@@ -36,6 +36,8 @@ WAITING_REQUESTS = 8
 
 PREDICT_PATH = "/predict"
 MODEL_PREDICT_PATH = "/models/{name}/predict"
+
+Result = TypeVar("Result")
 
 
 class Reply(msgspec.Struct, gc=False):
@@ -95,7 +97,7 @@ class PredictionService:
         self._release.cancel()
         self._thread.shutdown(wait=True)
 
-    async def _predict(self, scope: Scope, receive: Receive) -> bytes:
+    async def _predict(self, scope: Scope, receive: Receive) -> Payload:
         body = await self._read(scope, receive)
         if body.startswith(GZIP_MAGIC):
             body = await self._in_thread(self._bodies.inflate, body)
@@ -106,15 +108,15 @@ class PredictionService:
         answer = self._explain_one if choice.explain else self._answer_one
         return await self._run(choice, small, answer, body, Ticket(scope["request_id"], choice.log))
 
-    async def _predict_named(self, scope: Scope, receive: Receive) -> bytes:
+    async def _predict_named(self, scope: Scope, receive: Receive) -> Payload:
         forms = forms_of(scope["headers"])
         if forms.arrow_reply:
             scope["reply_type"] = ARROW_TYPE
         return await self.respond(scope, receive, scope["path_params"]["name"], self._answer, forms)
 
     async def respond(
-        self, scope: Scope, receive: Receive, name: str, function: Callable[..., bytes], *args: Any
-    ) -> bytes:
+        self, scope: Scope, receive: Receive, name: str, function: Callable[..., Payload], *args: Any
+    ) -> Payload:
         """Read the body of a request to a model and make the reply.
 
         Parameters
@@ -138,23 +140,25 @@ class PredictionService:
             return await self._run(choice, False, self._unpacked, body, ticket, function, *args)
         return await self._run(choice, len(body) <= INLINE_BYTES, function, body, ticket, *args)
 
-    async def _read(self, scope: Scope, receive: Receive) -> bytes:
+    async def _read(self, scope: Scope, receive: Receive) -> Body:
         body = await self._bodies.read(scope, receive)
         if len(body) > (LARGE_BYTES // USUAL_PACKING if body.startswith(GZIP_MAGIC) else LARGE_BYTES):
             self._release.plan()
         return body
 
-    def _unpacked(self, predictor: Predictor, body: bytes, ticket: Ticket, function: Any, *args: Any) -> bytes:
+    def _unpacked(
+        self, predictor: Predictor, body: Body, ticket: Ticket, function: Callable[..., Payload], *args: Any
+    ) -> Payload:
         # Here, where one request is at work at a time: what many requests unpack to would fill the memory.
-        return bytes(function(predictor, self._bodies.inflate(body), ticket, *args))
+        return function(predictor, self._bodies.inflate(body), ticket, *args)
 
-    async def _run(self, choice: Choice, small: bool, function: Callable[..., bytes], *args: Any) -> bytes:
+    async def _run(self, choice: Choice, small: bool, function: Callable[..., Payload], *args: Any) -> Payload:
         """Have a choice answer, on the event loop only where that takes microseconds."""
         if small and choice.is_quick:
-            return bytes(choice.answer(function, *args))
-        return bytes(await self._in_thread(choice.answer, function, *args))
+            return choice.answer(function, *args)
+        return await self._in_thread(choice.answer, function, *args)
 
-    async def _in_thread(self, function: Any, *args: Any) -> Any:
+    async def _in_thread(self, function: Callable[..., Result], *args: Any) -> Result:
         if self._waiting >= WAITING_REQUESTS:
             raise Refusal(429, "the service is saturated; try again in a second", retry_after=1)
         self._waiting += 1
@@ -165,7 +169,7 @@ class PredictionService:
             self._waiting -= 1
             self._large_requests.dec()
 
-    def answer_plain(self, body: bytes, request_id: str) -> bytes | None:
+    def answer_plain(self, body: Body, request_id: str) -> bytes | None:
         """The quick answer of the default model's champion to a body of ``/predict``; None when it takes a closer look.
 
         Raises
@@ -181,7 +185,7 @@ class PredictionService:
         values = state.predictor.validator.read_plain(body, self._default)
         return None if values is None else self._reply(state.predictor, values, Ticket(request_id))
 
-    def _named(self, body: bytes) -> str:
+    def _named(self, body: Body) -> str:
         """The model that a body of ``/predict`` names, or the default one."""
         state = self._store.states.get(self._default)
         if state is not None and state.predictor is not None and not state.predictor.validator.has_model_key:
@@ -194,7 +198,7 @@ class PredictionService:
             raise invalid([mistake((MODEL_KEY,), f"model must be the name of a model: {known}", "string_type")])
         return name
 
-    def _answer_one(self, predictor: Predictor, body: bytes, ticket: Ticket) -> bytes:
+    def _answer_one(self, predictor: Predictor, body: Body, ticket: Ticket) -> bytes:
         validator = predictor.validator
         values = validator.read_plain(body, predictor.name) or validator.read_one(body, named=True)
         return self._reply(predictor, values, ticket)
@@ -213,17 +217,17 @@ class PredictionService:
             )
         )
 
-    def _answer(self, predictor: Predictor, body: bytes, ticket: Ticket, forms: Forms) -> bytes:
+    def _answer(self, predictor: Predictor, body: Body, ticket: Ticket, forms: Forms) -> Payload:
         found = read_body(predictor, body, forms, self.max_records)
         if not isinstance(found, Batch):
             return self._reply(predictor, found, ticket)
         answers = self.answer_batch(predictor, found.columns, found.place, ticket)
         return found.encode(answers, predictor, ticket.request_id)
 
-    def _explain_one(self, predictor: Predictor, body: bytes, ticket: Ticket) -> bytes:
+    def _explain_one(self, predictor: Predictor, body: Body, ticket: Ticket) -> bytes:
         return self._explained(predictor, [predictor.validator.read_one(body, named=True)], ticket, many=False)
 
-    def _explain(self, predictor: Predictor, body: bytes, ticket: Ticket) -> bytes:
+    def _explain(self, predictor: Predictor, body: Body, ticket: Ticket) -> bytes:
         rows, many = predictor.validator.read(body, self.max_records)
         return self._explained(predictor, rows, ticket, many=many)
 
@@ -248,7 +252,7 @@ class PredictionService:
 class Endpoint:
     """An ASGI endpoint that sends the bytes its function returns: JSON, or what ``scope["reply_type"]`` says."""
 
-    def __init__(self, path: str, answer: Callable[[Scope, Receive], Awaitable[bytes]]) -> None:
+    def __init__(self, path: str, answer: Callable[[Scope, Receive], Awaitable[Payload]]) -> None:
         self.path = path
         self._answer = answer
 

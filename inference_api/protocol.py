@@ -6,13 +6,13 @@ from collections.abc import Awaitable, Callable
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from inference_api.asgi import send_reply
+from inference_api.asgi import Payload, send_reply
 from inference_api.errors import Refusal, in_words
 from pipeline.errors import PipelineError
 
 logger = logging.getLogger(__name__)
 
-Answer = Callable[[Scope, Receive], Awaitable[bytes]]
+Answer = Callable[[Scope, Receive], Awaitable[Payload]]
 # From status, as this service has it, and text to status and body.
 ErrorForm = Callable[[int, str], tuple[int, bytes]]
 

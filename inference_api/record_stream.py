@@ -5,7 +5,10 @@ from typing import Any
 
 import msgspec
 
+from inference_api.answers import Columns
+from inference_api.asgi import Body
 from inference_api.errors import MOST_MISTAKES, invalid, mistake
+from inference_api.record_columns import RecordColumns
 from inference_api.request_schema import RECORDS_KEY, RecordValidator, Values, not_a_record, too_many
 
 # What is decoded at a time: about a millisecond of work.
@@ -20,7 +23,7 @@ _RECORD = re.compile(rb'\s*+(\{(?:[^"{}\[\]]++|"(?:[^"\\]|\\.)*+")*+\})\s*+(,?)'
 _SPACE = re.compile(rb"\s*+\Z")
 
 
-def read_records(validator: RecordValidator, body: bytes, most: int) -> list[Values]:
+def read_records(validator: RecordValidator, body: Body, most: int) -> Columns:
     """Read ``{"records": [...]}``.
 
     Raises
@@ -37,16 +40,17 @@ def read_records(validator: RecordValidator, body: bytes, most: int) -> list[Val
         place = reader.read_piece(place)
     if reader.mistakes:
         raise invalid(reader.mistakes)
-    if not reader.rows:
+    if not reader.count:
         raise invalid([mistake((RECORDS_KEY,), "records must hold at least one record", "too_short")])
-    return reader.rows
+    return reader.records.columns()
 
 
 class _Reader:
     """What has been read so far of the list that ends at `end`."""
 
-    def __init__(self, validator: RecordValidator, body: bytes, end: int, most: int) -> None:
-        self.rows: list[Values] = []
+    def __init__(self, validator: RecordValidator, body: Body, end: int, most: int) -> None:
+        self.records = RecordColumns(validator.fields)
+        self.count = 0
         self.mistakes: list[dict[str, Any]] = []
         self._validator = validator
         self._body = body
@@ -61,8 +65,7 @@ class _Reader:
             decoded = self._validator.record_list.decode(b"[" + self._body[place:stop] + b"]")
             rows = list(map(msgspec.structs.astuple, decoded))
             if self._validator.dates_allowed(rows):
-                self.rows += rows
-                self._check_count()
+                self._add(rows)
                 return following
         except (msgspec.DecodeError, UnicodeError, RecursionError):
             pass  # the closer look below finds out why
@@ -70,8 +73,9 @@ class _Reader:
 
     def _read_closely(self, place: int, stop: int) -> int:
         """Read record by record, to the first that starts at `stop` or after it."""
+        rows: list[Values] = []
         while place < stop:
-            index = len(self.rows)
+            index = self.count + len(rows)
             found = _RECORD.match(self._body, place, self._end)
             last = found is not None and _SPACE.match(self._body, found.end(), self._end) is not None
             if found is None or bool(found[2]) == last:
@@ -80,16 +84,20 @@ class _Reader:
                 record = msgspec.json.decode(found[1])
             except (msgspec.DecodeError, UnicodeError):
                 raise self._no_record(index) from None
-            self.rows.append(self._validator.check_record(record, (RECORDS_KEY, index), self.mistakes))
+            rows.append(self._validator.check_record(record, (RECORDS_KEY, index), self.mistakes))
             if len(self.mistakes) > MOST_MISTAKES:
                 raise invalid(self.mistakes)
-            self._check_count()
             place = found.end()
+        self._add(rows)
         return place
 
-    def _check_count(self) -> None:
-        if len(self.rows) > self._most:
+    def _add(self, rows: list[Values]) -> None:
+        """Take note of records; after a mistake they are counted only."""
+        self.count += len(rows)
+        if self.count > self._most:
             raise too_many(self._most)
+        if not self.mistakes:
+            self.records.add(rows)
 
     def _no_record(self, index: int) -> Exception:
         message = f"record {index} is not a flat JSON object of numbers, texts and null, followed by a comma or the end"

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from inference_api.asgi import Body
 from inference_api.errors import MOST_MISTAKES, Refusal, invalid, mistake
 from inference_api.fields import Field, FieldError, printable
 from pipeline.bundle import Bundle
@@ -36,7 +37,7 @@ Scalar = str | int | float | bool | None
 _well_formed = msgspec.json.Decoder(msgspec.Raw)
 
 
-def requested_model(body: bytes) -> Any:
+def requested_model(body: Body) -> Any:
     """The value of ``"model"`` in a body, None when there is none or the body is no JSON object."""
     try:
         return _named.decode(body).model
@@ -86,7 +87,7 @@ class RecordValidator:
             gc=False,
         )
 
-    def read_plain(self, body: bytes, name: str) -> Values | None:
+    def read_plain(self, body: Body, name: str) -> Values | None:
         """The quick reading of one flat record, optionally with ``"model": name``; None when it takes a closer look."""
         try:
             values = msgspec.structs.astuple(self._named_record.decode(body))
@@ -98,7 +99,7 @@ class RecordValidator:
             values = values[:-1]
         return values if not self._dates or self._row_allowed(values) else None
 
-    def read_one(self, body: bytes, *, named: bool) -> Values:
+    def read_one(self, body: Body, *, named: bool) -> Values:
         """Read one flat record.
 
         Parameters
@@ -115,7 +116,7 @@ class RecordValidator:
             record = {key: value for key, value in record.items() if key != MODEL_KEY}
         return self._check([record], indexed=False)[0]
 
-    def read(self, body: bytes, most: int) -> tuple[list[Values], bool]:
+    def read(self, body: Body, most: int) -> tuple[list[Values], bool]:
         """Read one flat record or ``{"records": [...]}``.
 
         Returns
@@ -211,7 +212,7 @@ def too_many(most: int) -> Refusal:
     return Refusal(413, f"one request may hold at most {most:,} records (MAX_RECORDS); send them in several")
 
 
-def parse_json(body: bytes) -> Any:
+def parse_json(body: Body) -> Any:
     """Parse any JSON of at most `LARGE_BYTES`; beyond, nested lists would take 20 times their text.
 
     Raises
@@ -234,7 +235,7 @@ def parse_json(body: bytes) -> Any:
         raise _malformed(reason if body.strip() else "the body is empty") from None
 
 
-def not_a_record(body: bytes) -> Refusal:
+def not_a_record(body: Body) -> Refusal:
     """The refusal of a large body that neither is well-formed nor starts with a list of records or columns."""
     try:
         _well_formed.decode(body)

@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -24,6 +24,8 @@ LOOK_SECONDS = 0.8
 LONGEST_LOOK_SECONDS = 0.8
 SHOWN_VERSIONS = 50
 PARAMETERS = ("version", "alias", "explain", "log")
+
+Result = TypeVar("Result")
 
 _VERSION = re.compile(r"[0-9]{1,9}")
 
@@ -64,7 +66,7 @@ class Choice(msgspec.Struct, frozen=True, gc=False):
         champion = self.champion
         return self.predictor.path == "onnx" and not self.explain and (champion is None or champion.path == "onnx")
 
-    def answer(self, function: Callable[..., Any], *args: Any) -> Any:
+    def answer(self, function: Callable[..., Result], *args: Any) -> Result:
         """``function(predictor, *args)``, or the same of the champion where a canary fails.
 
         Raises

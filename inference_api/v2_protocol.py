@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from inference_api.answers import Answers, Columns
+from inference_api.asgi import Body
 from inference_api.columnar import ColumnReader
 from inference_api.errors import invalid, mistake
 from inference_api.fields import printable
@@ -79,7 +80,7 @@ class InferReply(msgspec.Struct, omit_defaults=True):
 _request = msgspec.json.Decoder(InferRequest)
 
 
-def read_request(body: bytes, features: int) -> InferRequest:
+def read_request(body: Body, features: int) -> InferRequest:
     """Read the body of ``infer``.
 
     Parameters

@@ -6,6 +6,7 @@ import msgspec
 from starlette.routing import Route
 from starlette.types import Receive, Scope
 
+from inference_api.asgi import Body, Payload
 from inference_api.errors import Refusal
 from inference_api.model_store import ModelStore
 from inference_api.prediction_routes import PredictionService
@@ -121,7 +122,7 @@ class _Protocol:
             )
         )
 
-    async def infer(self, scope: Scope, receive: Receive) -> bytes:
+    async def infer(self, scope: Scope, receive: Receive) -> Payload:
         if any(name == _BINARY_HEADER for name, _ in scope["headers"]):
             raise Refusal(
                 400, "tensors in binary form are not accepted (see /v2: no extensions); send their data as JSON"
@@ -134,7 +135,7 @@ class _Protocol:
     async def nothing(self, scope: Scope, _: Receive) -> Any:
         raise Refusal(404, f"there is no {scope['method']} {scope['path']}")
 
-    def _infer(self, predictor: Predictor, body: bytes, ticket: Ticket) -> bytes:
+    def _infer(self, predictor: Predictor, body: Body, ticket: Ticket) -> bytes:
         request = read_request(body, len(predictor.validator.columns))
         names = check_wanted(predictor, request.outputs)
         columns = read_inputs(predictor, request, self._service.max_records)
