@@ -144,14 +144,18 @@ class FeatureEncoder:
         return rows
 
     def _fill_numbers(self, rows: FloatRows, numbers: dict[int, NDArray[np.float64]]) -> None:
-        for index, offset, impute in self._numeric:
+        missing = {index: mask for index, values in numbers.items() if (mask := np.isnan(values)).any()}
+
+        def complete(index: int, impute: float) -> NDArray[np.float64]:
             values = numbers[index]
-            rows[:, offset] = np.where(np.isnan(values), impute, values)
+            return np.where(missing[index], impute, values) if index in missing else values
+
+        for index, offset, impute in self._numeric:
+            rows[:, offset] = complete(index, impute)
         for offset, terms in self._linear:
             total = np.zeros(len(rows))
             for index, weight, impute in terms:
-                values = numbers[index]
-                total += weight * np.where(np.isnan(values), impute, values)
+                total += weight * complete(index, impute)
             rows[:, offset] = total
 
 
