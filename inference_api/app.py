@@ -47,8 +47,8 @@ class InferenceApp(FastAPI):
         self._metrics = metrics
 
     def build_middleware_stack(self) -> ASGIApp:
-        lane = QuickLane(super().build_middleware_stack(), PREDICT_PATH, self._service.answer_plain)
-        return RequestContext(lane, self._metrics)
+        lane = QuickLane(PREDICT_PATH, self._service.answer_plain)
+        return RequestContext(super().build_middleware_stack(), self._metrics, lane)
 
 
 def create_app(

@@ -19,12 +19,12 @@ async def send_reply(
     send: Send, body: Payload, *, status: int = 200, media: bytes = JSON_TYPE, headers: Headers = ()
 ) -> None:
     """Send a whole reply."""
-    pieces = [body] if isinstance(body, bytes) else body
-    size = sum(map(len, pieces))
-    if size <= PIECE_BYTES:
-        pieces = [b"".join(pieces)]
-    start = [(b"content-type", media), (b"content-length", str(size).encode("ascii")), *headers]
+    size = len(body) if isinstance(body, bytes) else sum(map(len, body))
+    start = [(b"content-type", media), (b"content-length", b"%d" % size), *headers]
     await send({"type": "http.response.start", "status": status, "headers": start})
-    for piece in pieces[:-1]:
+    if isinstance(body, bytes) or size <= PIECE_BYTES:
+        await send({"type": "http.response.body", "body": body if isinstance(body, bytes) else b"".join(body)})
+        return
+    for piece in body[:-1]:
         await send({"type": "http.response.body", "body": piece, "more_body": True})
-    await send({"type": "http.response.body", "body": pieces[-1]})
+    await send({"type": "http.response.body", "body": body[-1]})
