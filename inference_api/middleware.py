@@ -53,9 +53,11 @@ class RequestContext:
         id_header = (REQUEST_ID_HEADER, request_id.encode("ascii"))
         if self._lane.takes(scope):
             message = await receive()
-            reply = self._lane.reply(message, request_id)
-            if reply is not None:
+            answer = self._lane.reply(message, request_id)
+            if answer is not None:
+                reply, record = answer
                 await send_reply(send, reply, headers=(id_header,))
+                record()
                 self._count(self._lane.path, "POST", 200, started)
                 return
             receive = starting_with(message, receive)

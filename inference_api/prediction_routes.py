@@ -7,6 +7,7 @@ in `inference_api.openapi`.
 import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -22,7 +23,8 @@ from inference_api.explained_replies import explained, explained_reply
 from inference_api.memory import PausedRelease
 from inference_api.metrics import ServiceMetrics
 from inference_api.model_store import ModelStore
-from inference_api.predictor import Predictor
+from inference_api.predictor import Outcome, Predictor
+from inference_api.quick_lane import PlainReply
 from inference_api.recording import Recorder, Ticket
 from inference_api.request_schema import LARGE_BYTES, MODEL_KEY, Values, requested_model
 from inference_api.selection import Choice, Selector
@@ -169,8 +171,12 @@ class PredictionService:
             self._waiting -= 1
             self._large_requests.dec()
 
-    def answer_plain(self, body: Body, request_id: str) -> bytes | None:
-        """The quick answer of the default model's champion to a body of ``/predict``; None when it takes a closer look.
+    def answer_plain(self, body: Body, request_id: str) -> PlainReply | None:
+        """The quick answer of the default model's champion to a body of ``/predict``.
+
+        Returns
+        -------
+        The reply, and what records it, which may wait until it is sent; None when the body takes a closer look.
 
         Raises
         ------
@@ -183,7 +189,11 @@ class PredictionService:
         if state.traffic is not None and state.traffic.canary_for(request_id) is not None:
             return None
         values = state.predictor.validator.read_plain(body, self._default)
-        return None if values is None else self._reply(state.predictor, values, Ticket(request_id))
+        if values is None:
+            return None
+        outcome, ticket = state.predictor.predict_one(values), Ticket(request_id)
+        record = partial(self._record, ticket, state.predictor, [values], [outcome])
+        return self._encoded(state.predictor, outcome, ticket), record
 
     def _named(self, body: Body) -> str:
         """The model that a body of ``/predict`` names, or the default one."""
@@ -206,6 +216,9 @@ class PredictionService:
     def _reply(self, predictor: Predictor, values: Values, ticket: Ticket) -> bytes:
         outcome = predictor.predict_one(values)
         self._record(ticket, predictor, [values], [outcome])
+        return self._encoded(predictor, outcome, ticket)
+
+    def _encoded(self, predictor: Predictor, outcome: Outcome, ticket: Ticket) -> bytes:
         return self._encode(
             Reply(
                 outcome.prediction,

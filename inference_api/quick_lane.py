@@ -7,8 +7,10 @@ from starlette.types import Message, Receive, Scope
 
 logger = logging.getLogger(__name__)
 
+# A reply, and what takes note of it: the client need not wait for that.
+PlainReply = tuple[bytes, Callable[[], None]]
 # Answers a whole body at once, given the request's id too; None when that takes a closer look.
-PlainAnswer = Callable[[bytes, str], bytes | None]
+PlainAnswer = Callable[[bytes, str], PlainReply | None]
 
 
 class QuickLane:
@@ -30,8 +32,8 @@ class QuickLane:
         """Whether a request may be a plain prediction."""
         return scope["path"] == self.path and scope["method"] == "POST" and not scope["query_string"]
 
-    def reply(self, message: Message, request_id: str) -> bytes | None:
-        """The reply to a request that comes in one message, None where FastAPI has to see it."""
+    def reply(self, message: Message, request_id: str) -> PlainReply | None:
+        """The answer to a request that comes in one message, None where FastAPI has to see it."""
         if message["type"] != "http.request" or message.get("more_body", False):
             return None
         try:
