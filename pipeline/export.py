@@ -25,7 +25,7 @@ from pipeline.bundle import (
 )
 from pipeline.column_statistics import column_statistics
 from pipeline.encoding import FeatureEncoder
-from pipeline.onnx_model import INPUT_NAME, to_onnx_model
+from pipeline.onnx_model import INPUT_NAME, most_tested_feature, to_onnx_model
 from pipeline.preprocessing import encoding_slots, unwrap
 from pipeline.slots import Slot
 from pipeline.use_case import Column, UseCase
@@ -178,6 +178,7 @@ def export_bundle(
         columns=[_bundle_column(column, train[column.name]) for column in use_case.features],
         encoding=slots,
         target_transform=transform,
+        sort_feature=most_tested_feature(onnx),
         input_example=_raw_record(use_case, example.iloc[0]),
         expected=_expected(scorer, classes, example),
         metrics=dict(metrics or {}),

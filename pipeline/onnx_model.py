@@ -3,6 +3,7 @@
 import warnings
 from typing import Any
 
+import numpy as np
 import onnx
 from lightgbm import LGBMClassifier, LGBMRegressor
 from onnx import TensorProto, helper
@@ -49,6 +50,17 @@ def to_onnx_model(estimator: BaseEstimator, width: int) -> bytes:
     """
     model = _forest_model(estimator, width) if isinstance(estimator, Forest) else _converted_model(estimator, width)
     return bytes(model.SerializeToString())
+
+
+def most_tested_feature(model: bytes) -> int | None:
+    """The place in the input row that most branches of a model's trees look at, None where it has no trees."""
+    tested: list[int] = []
+    for node in onnx.load_from_string(model).graph.node:
+        attributes = {attribute.name: attribute for attribute in node.attribute}
+        if "nodes_modes" in attributes:
+            features = zip(attributes["nodes_featureids"].ints, attributes["nodes_modes"].strings, strict=True)
+            tested += [feature for feature, mode in features if mode != b"LEAF"]
+    return int(np.bincount(tested).argmax()) if tested else None
 
 
 def _forest_model(forest: Forest, width: int) -> onnx.ModelProto:

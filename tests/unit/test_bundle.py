@@ -23,6 +23,7 @@ def content(**changes: Any) -> dict[str, Any]:
             {"name": "mass", "type": "number", "unit": "g", "statistics": {"minimum": 1, "maximum": 9, "median": 4}},
             {"name": "sea", "type": "category", "categories": {"n": "North", "s": "South"}},
         ],
+        "sort_feature": 0,
         "encoding": [
             {"kind": "numeric", "column": "mass", "impute": 4},
             {"kind": "onehot", "column": "sea", "categories": ["n", "s"]},
@@ -81,6 +82,7 @@ def test_missing_file_is_named(folder: Path, name: str) -> None:
         ({"encoding": [{"kind": "linear", "name": "x", "terms": {"mass": 1}, "impute": {}}]}, "no 'impute' value"),
         ({"encoding": [{"kind": "lookup", "column": "sea", "values": {"n": [1, 2]}, "default": [0]}]}, "1 numbers"),
         ({"encoding": [{"kind": "sideways"}]}, "encoding.0"),
+        ({"sort_feature": 3}, "the input row has 3 numbers"),
         ({"surprise": 1}, "surprise"),
     ],
 )

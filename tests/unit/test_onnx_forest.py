@@ -2,10 +2,17 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
-from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier, RandomForestRegressor
+from lightgbm import LGBMClassifier
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from sklearn.linear_model import LogisticRegression
 
 from pipeline.onnx_forest import round_down
-from pipeline.onnx_model import to_onnx_model
+from pipeline.onnx_model import most_tested_feature, to_onnx_model
 
 
 def test_rounded_thresholds_split_every_float32_as_before() -> None:
@@ -36,6 +43,20 @@ def test_classes_that_a_leaf_never_saw_have_probability_zero(classes: int) -> No
     best, second = np.sort(expected)[:, -1], np.sort(expected)[:, -2]
     clear = best - second > 1e-6
     np.testing.assert_array_equal(labels[clear], forest.predict(others)[clear])
+
+
+def test_feature_that_most_branches_test() -> None:
+    generator = np.random.default_rng(0)
+    rows = generator.normal(size=(300, 4)).astype(np.float32)
+    target = (rows[:, 2] * 3).round()
+    for model in (
+        RandomForestClassifier(5, max_features=None, random_state=0),
+        HistGradientBoostingClassifier(max_iter=5),
+        LGBMClassifier(n_estimators=5, verbose=-1),
+        RandomForestRegressor(5, random_state=0),
+    ):
+        assert most_tested_feature(to_onnx_model(model.fit(rows, target), 4)) == 2
+    assert most_tested_feature(to_onnx_model(LogisticRegression().fit(rows, target), 4)) is None
 
 
 def test_left_branches_share_their_equal_leaves() -> None:

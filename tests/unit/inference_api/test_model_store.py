@@ -1,6 +1,7 @@
 """The store follows the champion, keeps the last good model on any failure, and restarts without a registry."""
 
 import gc
+import sys
 import threading
 import weakref
 from pathlib import Path
@@ -259,6 +260,22 @@ def test_cache_folder_that_cannot_be_written_is_reported(registry: MemoryRegistr
     store = open_store(registry, tmp_path)
     store.refresh()
     assert "cache" in (store.states["covertype"].problem or "")
+
+
+def test_modules_that_an_outage_brought_are_kept_from_the_garbage_collector(
+    registry: MemoryRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow is imported to find that the registry is down; walking it delays requests by 80 ms."""
+    registry.down = True
+    store = open_store(registry, tmp_path)
+    monkeypatch.setattr(store, "refresh", lambda: sys.modules.setdefault("a_module_of_mlflow", sys))
+    try:
+        store.start()
+        wait_until(gc.get_freeze_count)
+    finally:
+        store.stop()
+        sys.modules.pop("a_module_of_mlflow", None)
+        gc.unfreeze()
 
 
 def test_models_that_went_are_left_to_the_garbage_collector(

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from inference_api.errors import Refusal
-from inference_api.onnx_predictor import OnnxPredictor
+from inference_api.onnx_predictor import SORTED_ROWS, OnnxPredictor
 from inference_api.predictor import CHUNK_ROWS
 from pipeline.bundle import BundleError
 
@@ -49,12 +49,26 @@ def test_many_records_are_answered_like_single_ones_in_order(bundles: dict[str, 
     predictor = OnnxPredictor("covertype", 1, bundles["covertype"])
     example = predictor.bundle.input_example
     rows = [tuple((example | {"Elevation": i % 4000}).values()) for i in range(CHUNK_ROWS + 10)]
+    # A batch is sorted before the trees see it, and its answers are put back in order.
+    assert predictor.bundle.sort_feature is not None
     many = predictor.predict_many(rows)
     assert len(many) == len(rows)
+    assert len({tuple((each.probabilities or {}).values()) for each in many}) > 1
     for index in (0, 1234, CHUNK_ROWS - 1, CHUNK_ROWS, len(rows) - 1):
         single = predictor.predict_one(rows[index])
         assert single.prediction == many[index].prediction
         assert single.probabilities == pytest.approx(many[index].probabilities, abs=2e-6)
+
+
+@pytest.mark.parametrize("count", [SORTED_ROWS - 1, SORTED_ROWS, CHUNK_ROWS + 1])
+def test_sorting_changes_no_answer(bundles: dict[str, Path], tmp_path: Path, count: int) -> None:
+    served = OnnxPredictor("covertype", 1, bundles["covertype"])
+    unsorted = OnnxPredictor("covertype", 1, change(bundles["covertype"], tmp_path, sort_feature=None))
+    generator, example = np.random.default_rng(count), served.bundle.input_example
+    columns = {name: [value] * count for name, value in example.items()}
+    for name in ("Elevation", "Aspect", "Horizontal_Distance_To_Roadways"):
+        columns[name] = generator.integers(0, 4000, count).tolist()
+    np.testing.assert_array_equal(served.scores(columns), unsorted.scores(columns))
 
 
 @pytest.mark.parametrize("answer", [1000.0, float("inf"), float("nan")])
@@ -96,7 +110,7 @@ def test_model_that_answers_its_example_otherwise_is_refused(bundles: dict[str, 
 def test_encoding_that_does_not_fit_the_model_is_refused(bundles: dict[str, Path], tmp_path: Path) -> None:
     encoding = [{"kind": "numeric", "column": "bill_length_mm", "impute": 0}]
     with pytest.raises(BundleError, match="its encoding makes 1"):
-        OnnxPredictor("penguins", 1, change(bundles["penguins"], tmp_path, encoding=encoding))
+        OnnxPredictor("penguins", 1, change(bundles["penguins"], tmp_path, encoding=encoding, sort_feature=None))
 
 
 def test_classes_that_do_not_fit_the_model_are_refused(bundles: dict[str, Path], tmp_path: Path) -> None:
