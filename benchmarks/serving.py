@@ -8,8 +8,8 @@
 - 1,000 rows a request, as records, columns and Arrow.
 - 100,000 rows in one body; and single rows beside a stream of such bodies.
 
-Each server is one process on one core, wrk runs on another, and all are asked in turn: the ratio of one round is of one
-moment. Beside the rate stands the CPU time of the server's processes per request, background threads included, which a
+Each server is one process on one core, wrk runs on another, and all are asked in turn, the others standing still: the
+ratio of one round is of one moment. Beside the rate stands the CPU time of the server's processes per request, background threads included, which a
 busy machine changes little. Real rows are used where ``COVERTYPE_CSV`` names them, generated ones elsewhere.
 """
 
@@ -32,7 +32,7 @@ import requests
 from fastapi import FastAPI
 from pydantic import BaseModel, Field
 
-from benchmarks.serving_load import Request, Server, measure, running
+from benchmarks.serving_load import Measurement, Request, Server, measure, running
 from benchmarks.serving_model import make_model
 from benchmarks.serving_peers import ROOT, peers
 from pipeline.settings import PipelineSettings
@@ -102,10 +102,13 @@ def columns_of(records: list[dict[str, Any]]) -> dict[str, Any]:
 
 def compare(title: str, cases: dict[str, Case], connections: int, options: argparse.Namespace, rows: int = 1) -> None:
     """Ask all servers in turn, round by round, and print medians and the ratio of the first to each."""
-    rounds = [
-        {name: measure(*case, connections, options.seconds) for name, case in cases.items()}
-        for _ in range(options.rounds)
-    ]
+    servers = [server for server, _ in cases.values()]
+
+    def measured(server: Server, request: Request) -> Measurement:
+        with server.alone(servers):
+            return measure(server, request, connections, options.seconds)
+
+    rounds = [{name: measured(*case) for name, case in cases.items()} for _ in range(options.rounds)]
     first = next(iter(cases))
     unit = "rows/s" if rows > 1 else "requests/s"
     print(f"\n{title}, {connections} connection{'s' if connections > 1 else ''}", flush=True)

@@ -41,6 +41,8 @@ def _serve(options: argparse.Namespace) -> int:
         access_log=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
         server_header=False,
+        # Looking for forwarded addresses takes its time, and only behind a proxy that is trusted does it say anything.
+        proxy_headers="FORWARDED_ALLOW_IPS" in os.environ,
     )
     return 0
 

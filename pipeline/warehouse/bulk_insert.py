@@ -13,8 +13,8 @@ STATEMENT_ROWS = 500
 def insert_rows(connection: Connection, table: Table, columns: tuple[str, ...], rows: Sequence[Sequence[Any]]) -> None:
     """Insert rows of values in the order of `columns`, a few hundred with each statement.
 
-    SQLAlchemy has the driver run a statement a row, for each of which SQLite's lets go of the interpreter and asks for
-    it again: a process that has other things to do is kept from them a thousand times a second.
+    Otherwise SQLite's driver runs a statement for each row, and lets go of the interpreter before it: taking it back a
+    thousand times a second keeps the threads that answer requests from their work.
     """
     head, row_text, processors = _form(connection.dialect, table, columns)
     for start in range(0, len(rows), STATEMENT_ROWS):
