@@ -9,8 +9,9 @@
 - 100,000 rows in one body; and single rows beside a stream of such bodies.
 
 Each server is one process on one core, wrk runs on another, and all are asked in turn, the others standing still: the
-ratio of one round is of one moment. Beside the rate stands the CPU time of the server's processes per request, background threads included, which a
-busy machine changes little. Real rows are used where ``COVERTYPE_CSV`` names them, generated ones elsewhere.
+ratio of one round is of one moment. Beside the rate stands the CPU time of the server's processes per request,
+background threads included, which a busy machine changes little. Real rows are used where
+``COVERTYPE_CSV`` names them, generated ones elsewhere.
 """
 
 import argparse

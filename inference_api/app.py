@@ -138,7 +138,7 @@ def create_default_app() -> FastAPI:
     """Factory for uvicorn: everything from the environment."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     # How long a background thread may keep a request waiting for the interpreter: Python's 5 ms are 50 predictions.
-    sys.setswitchinterval(0.0005)
+    sys.setswitchinterval(0.0002)
     # A batch makes thousands of objects and no cycle: looking for one every 700 takes 2 % of its time.
     gc.set_threshold(10_000)
     # A registry that is down is reported once; urllib3 would do so for every retry of every poll.

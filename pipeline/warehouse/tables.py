@@ -66,6 +66,12 @@ class UtcDateTime(TypeDecorator[datetime]):
         return None if value is None else value.replace(tzinfo=UTC)
 
 
+class EncodedJson(str):
+    """A value of a `JsonText` column that is JSON already."""
+
+    __slots__ = ()
+
+
 class JsonText(TypeDecorator[Any]):
     """JSON as ASCII text: MySQL's own JSON type refuses the NaN and the broken Unicode that a bad row may hold."""
 
@@ -76,7 +82,7 @@ class JsonText(TypeDecorator[Any]):
         return dialect.type_descriptor(mysql.LONGTEXT() if dialect.name == "mysql" else Text())
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str:  # noqa: ARG002
-        return _encode_json(value)
+        return value if type(value) is EncodedJson else _encode_json(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:  # noqa: ARG002
         return None if value is None else json.loads(value)

@@ -1,5 +1,6 @@
 """Tiny real bundles, a registry in memory, and an application over both."""
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -152,6 +153,11 @@ class Service:
 MakeService = Callable[..., Service]
 
 
+def _read(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of the prediction log as it is read back."""
+    return row | {"features": json.loads(row["features"])}
+
+
 @pytest.fixture
 def make_service(registry: MemoryRegistry, tmp_path: Path) -> Iterator[MakeService]:
     """Start applications over the registry; settings may be overridden by keyword."""
@@ -166,7 +172,9 @@ def make_service(registry: MemoryRegistry, tmp_path: Path) -> Iterator[MakeServi
             "api_key": API_KEY,
         }
         collaborators = {
-            "prediction_writer": overrides.pop("prediction_writer", lambda: logged.extend),
+            "prediction_writer": overrides.pop(
+                "prediction_writer", lambda: lambda rows: logged.extend(map(_read, rows))
+            ),
             "roll_back": overrides.pop("roll_back", None),
             "records": overrides.pop("records", None),
         }

@@ -1,5 +1,6 @@
 """The log stores what was predicted, drops rather than grows, and never reports a failure to its caller."""
 
+import json
 import threading
 from datetime import date
 from pathlib import Path
@@ -40,7 +41,7 @@ def test_predictions_are_stored_with_their_origin(predictor: Predictor) -> None:
     assert len(stored) == 3
     row = stored[0]
     assert (row["request_id"], row["use_case"], row["model_version"]) == ("id-1", "house_prices", 7)
-    assert row["features"]["prev_sold_date"] == date(2020, 1, 31).isoformat()
+    assert json.loads(row["features"])["prev_sold_date"] == date(2020, 1, 31).isoformat()
     assert row["prediction"] > 0
     assert row["at"].tzinfo is not None
 
