@@ -13,7 +13,7 @@ from inference_api.metrics import ServiceMetrics
 from inference_api.predictor import Outcome, Predictor
 from inference_api.request_schema import Values
 from inference_api.row_faults import fault_of
-from pipeline.warehouse.tables import EncodedJson
+from pipeline.encoded_json import EncodedJson
 
 logger = logging.getLogger(__name__)
 

@@ -25,6 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from pipeline.encoded_json import EncodedJson
 from pipeline.errors import ConfigurationError
 from pipeline.use_case import Column as UseCaseColumn
 from pipeline.use_case import UseCase
@@ -64,12 +65,6 @@ class UtcDateTime(TypeDecorator[datetime]):
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
         return None if value is None else value.replace(tzinfo=UTC)
-
-
-class EncodedJson(str):
-    """A value of a `JsonText` column that is JSON already."""
-
-    __slots__ = ()
 
 
 class JsonText(TypeDecorator[Any]):

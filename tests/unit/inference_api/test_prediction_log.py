@@ -46,6 +46,23 @@ def test_predictions_are_stored_with_their_origin(predictor: Predictor) -> None:
     assert row["at"].tzinfo is not None
 
 
+def test_a_crowded_log_pauses_longer(predictor: Predictor) -> None:
+    log = PredictionLog(lambda: len, ServiceMetrics(), capacity=4)
+    pauses: list[float] = []
+
+    class Wake(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            pauses.append(timeout or 0)
+            if len(pauses) == 2:
+                log._stopping.set()
+            return True
+
+    log._wake = Wake()
+    add(log, predictor, 3)
+    log._run()
+    assert pauses == [prediction_log.CROWDED_SECONDS, prediction_log.FLUSH_SECONDS]
+
+
 def test_full_queue_drops_and_counts(predictor: Predictor) -> None:
     metrics = ServiceMetrics()
     log = PredictionLog(lambda: len, metrics, capacity=5)
