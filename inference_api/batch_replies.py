@@ -64,9 +64,12 @@ def _outcomes(answers: Answers) -> list[Outcome]:
 
 @lru_cache(64)
 def _probabilities(classes: tuple[str, ...]) -> Any:
-    """A struct that encodes to what a dict from class to probability does."""
+    """Makes what encodes to what a dict from class to probability does: a struct, where one can have such names."""
     names = {f"p{i}": name for i, name in enumerate(classes)}
-    return msgspec.defstruct("Probabilities", [(name, float) for name in names], rename=names, gc=False)
+    try:
+        return msgspec.defstruct("Probabilities", [(name, float) for name in names], rename=names, gc=False)
+    except ValueError:  # msgspec writes names as they are, and so refuses those that JSON would have to escape
+        return lambda *values: dict(zip(classes, values, strict=True))
 
 
 def columns_reply(answers: Answers, predictor: Predictor, request_id: str) -> Payload:
