@@ -1,8 +1,8 @@
 """What the endpoints that are plain ASGI have in common."""
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
-from starlette.types import Send
+from starlette.types import Receive, Scope, Send
 
 JSON_TYPE = b"application/json"
 # A smaller reply is sent at once.
@@ -28,3 +28,15 @@ async def send_reply(
     for piece in body[:-1]:
         await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body", "body": body[-1]})
+
+
+class Endpoint:
+    """An ASGI endpoint that sends the bytes its function returns: JSON, or what ``scope["reply_type"]`` says."""
+
+    def __init__(self, path: str, answer: Callable[[Scope, Receive], Awaitable[Payload]]) -> None:
+        self.path = path
+        self._answer = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        reply = await self._answer(scope, receive)
+        await send_reply(send, reply, media=scope.get("reply_type", JSON_TYPE))

@@ -45,7 +45,7 @@ class ColumnsReply(Head, kw_only=True, gc=False):
 Encode = Callable[[Answers, Predictor, str], Payload]
 
 
-def records_reply(answers: Answers, predictor: Predictor, request_id: str) -> Payload:
+def records_reply(answers: Answers, predictor: Predictor, request_id: str) -> list[bytes]:
     """The JSON of a `ManyReply`."""
     pieces = [b'{"predictions":[']
     for start in range(0, len(answers), CHUNK_ROWS):
@@ -72,7 +72,7 @@ def _probabilities(classes: tuple[str, ...]) -> Any:
         return lambda *values: dict(zip(classes, values, strict=True))
 
 
-def columns_reply(answers: Answers, predictor: Predictor, request_id: str) -> Payload:
+def columns_reply(answers: Answers, predictor: Predictor, request_id: str) -> list[bytes]:
     """The JSON of a `ColumnsReply`."""
     pieces = [b'{"columns":{"prediction":', _encode(answers.predictions)]
     if answers.labels is not None:

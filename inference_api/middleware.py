@@ -56,9 +56,11 @@ class RequestContext:
             answer = self._lane.reply(message, request_id)
             if answer is not None:
                 reply, record = answer
-                await send_reply(send, reply, headers=(id_header,))
-                record()
-                self._count(self._lane.path, "POST", 200, started)
+                try:
+                    await send_reply(send, reply, headers=(id_header,))
+                    record()
+                finally:
+                    self._count(self._lane.path, "POST", 200, started)
                 return
             receive = starting_with(message, receive)
         status = 500

@@ -5,17 +5,17 @@ in `inference_api.openapi`.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import Receive, Scope
 
 from inference_api.answers import Answers, Columns, Rows, answer_columns
-from inference_api.asgi import JSON_TYPE, Body, Payload, send_reply
+from inference_api.asgi import Body, Endpoint, Payload
 from inference_api.body import GZIP_MAGIC, BodyReader, check_encoding
 from inference_api.body_forms import ARROW_TYPE, Batch, Forms, forms_of, read_body
 from inference_api.errors import Refusal, invalid, mistake
@@ -80,6 +80,7 @@ class PredictionService:
         self._default = default
         self.max_records = max_records
         self._bodies = BodyReader(max_body_bytes)
+        self._plain_bytes = min(INLINE_BYTES, max_body_bytes)
         self._encode = msgspec.json.Encoder().encode
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inference")
         self._waiting = 0
@@ -184,7 +185,9 @@ class PredictionService:
             The model has no answer.
         """
         state = self._store.states.get(self._default)
-        if state is None or state.predictor is None or state.predictor.path != "onnx" or len(body) > INLINE_BYTES:
+        if state is None or state.predictor is None or state.predictor.path != "onnx":
+            return None
+        if len(body) > self._plain_bytes:
             return None
         if state.traffic is not None and state.traffic.canary_for(request_id) is not None:
             return None
@@ -260,15 +263,3 @@ class PredictionService:
         answers = answer_columns(predictor, columns, place)
         self._record(ticket, predictor, Rows(columns), answers)
         return answers
-
-
-class Endpoint:
-    """An ASGI endpoint that sends the bytes its function returns: JSON, or what ``scope["reply_type"]`` says."""
-
-    def __init__(self, path: str, answer: Callable[[Scope, Receive], Awaitable[Payload]]) -> None:
-        self.path = path
-        self._answer = answer
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        reply = await self._answer(scope, receive)
-        await send_reply(send, reply, media=scope.get("reply_type", JSON_TYPE))

@@ -183,6 +183,13 @@ def test_too_many_records(make_service: MakeService) -> None:
     assert "MAX_RECORDS" in reply.json()["detail"]
 
 
+def test_no_body_is_too_small_to_be_too_large(make_service: MakeService) -> None:
+    body = json.dumps(COURSE_RECORD) + " " * 1024
+    reply = make_service(max_body_bytes=1024).client.post("/predict", content=body)
+    assert reply.status_code == 413
+    assert "MAX_BODY_BYTES" in reply.json()["detail"]
+
+
 def test_too_large_body_is_refused_while_it_is_read(make_service: MakeService) -> None:
     service = make_service(max_body_bytes=10_000)
     sent = 0
