@@ -18,8 +18,8 @@ from pipeline.encoded_json import EncodedJson
 logger = logging.getLogger(__name__)
 
 CAPACITY_ROWS = 20_000
-# At most 500 rows a second, for storing one costs as much as predicting it does: a burst waits in the queue, and under
-# a load that lasts the predictions stored are a sample. In small steps: on a busy core each delays a request or two.
+# At most 500 rows a second: a burst waits in the queue, and under a load that lasts the predictions stored are a
+# sample. In small steps: on a busy core each of them delays a request or two.
 BATCH_ROWS = 50
 FLUSH_SECONDS = 0.1
 # While the queue is nearly full, what is stored is a sample anyway, and requests need the processor more.

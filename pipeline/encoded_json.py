@@ -2,7 +2,7 @@
 
 
 class EncodedJson(str):
-    """A value of a JSON column that is encoded already.
+    """A value of a JSON column that is encoded already, without NaN and in valid Unicode.
 
     In a module of its own: the inference API is ready before it has imported what the warehouse needs.
     """
