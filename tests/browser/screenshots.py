@@ -12,7 +12,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.browser.chromium import open_chromium
-from tests.browser.ui_pages import PATIENCE_MS, open_ui, predict
+from tests.browser.ui_pages import PATIENCE_MS, open_ui, predict, wait_until_drawn
 
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 WIDTH = 1280
@@ -27,7 +27,7 @@ def show_prediction(page: Page) -> None:
     page.locator(".st-key-fill_example button").first.click(timeout=PATIENCE_MS)
     # The fields change one by one while the script runs, which begins a moment after the click.
     expect(page.locator(".stApp[data-test-script-state='running']")).to_have_count(1, timeout=PATIENCE_MS)
-    show_settled(page)
+    wait_until_drawn(page)
     predict(page, {})
     page.locator(".st-key-result [data-testid='stVegaLiteChart'] canvas, .st-key-result svg.marks").first.wait_for()
 
@@ -85,16 +85,10 @@ def take(page: Page, url: str, path: str, show: Callable[[Page], None], picture:
     height = page.get_by_test_id("stMainBlockContainer").evaluate("element => element.scrollHeight")
     page.set_viewport_size({"width": WIDTH, "height": min(int(height), MOST_HEIGHT)})
     page.get_by_test_id("stMain").evaluate("element => element.scrollTo(0, 0)")
-    show_settled(page)
+    wait_until_drawn(page)
     picture.parent.mkdir(parents=True, exist_ok=True)
     seen = Image.open(BytesIO(page.screenshot(animations="disabled"))).convert("RGB")
     seen.quantize(COLOURS, dither=Image.Dither.NONE).save(picture, optimize=True)
-
-
-def show_settled(page: Page) -> None:
-    """Wait until no script runs and the charts have taken their new size."""
-    expect(page.locator(".stApp[data-test-script-state='notRunning']")).to_have_count(1, timeout=PATIENCE_MS)
-    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.ui_pages import PATIENCE_MS, choose, open_ui, predict
+from tests.browser.ui_pages import PATIENCE_MS, choose, open_ui, predict, wait_until_drawn
 
 pytestmark = pytest.mark.browser
 
@@ -39,12 +39,6 @@ def grave_violations(page: Page) -> list[dict[str, Any]]:
         if (violation["impact"] in GRAVE or violation["id"] in ALSO) and ours:
             found.append({"rule": violation["id"], "help": violation["help"], "elements": ours})
     return found
-
-
-def wait_until_drawn(page: Page) -> None:
-    """Until Streamlit has fetched the code of every table and chart and the page has stopped running."""
-    expect(page.get_by_test_id("stSkeleton")).to_have_count(0, timeout=PATIENCE_MS)
-    expect(page.locator(".stApp[data-test-script-state='notRunning']")).to_have_count(1, timeout=PATIENCE_MS)
 
 
 def drop_a_file_with_mistakes(page: Page) -> None:

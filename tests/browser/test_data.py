@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.fake_inference_api import FakeInferenceApi
-from tests.browser.ui_pages import PATIENCE_MS, open_ui
+from tests.browser.ui_pages import PATIENCE_MS, open_ui, wait_until_drawn
 
 pytestmark = pytest.mark.browser
 
@@ -19,7 +19,9 @@ def test_a_batch_that_arrives_is_shown_without_a_click(page: Page, ui_url: str, 
     fake_api.operations.batches = 4
     open_ui(page, ui_url, "data")
     expect(page.locator(".batches li.newest")).to_contain_text("Batch 4", timeout=PATIENCE_MS)
-    page.locator(".batches").scroll_into_view_if_needed()
+    # The last things drawn; what comes above them would move the strip.
+    expect(page.get_by_test_id("stVegaLiteChart")).to_have_count(4, timeout=PATIENCE_MS)
+    wait_until_drawn(page)
     place = page.locator(".batches").bounding_box()
     fake_api.operations.batches = 5
     expect(page.locator(".batches li.newest")).to_contain_text("Batch 5", timeout=PATIENCE_MS)

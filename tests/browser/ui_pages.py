@@ -29,6 +29,17 @@ def open_ui(page: Page, url: str, path: str = "", language: str = "en") -> None:
                 raise
 
 
+def wait_until_drawn(page: Page) -> None:
+    """Wait until nothing on the page moves by itself any more.
+
+    No script runs, Streamlit has fetched the code and the fonts of what is shown, and charts have taken their size.
+    """
+    expect(page.get_by_test_id("stSkeleton")).to_have_count(0, timeout=PATIENCE_MS)
+    expect(page.locator(".stApp[data-test-script-state='notRunning']")).to_have_count(1, timeout=PATIENCE_MS)
+    page.evaluate("() => document.fonts.ready.then(() => undefined)")
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
 def choose_model(page: Page, title: str) -> None:
     """Choose a model by its title and wait for its form."""
     choose(page, page.locator(".st-key-model"), title)
