@@ -84,7 +84,8 @@ def check_known(feedback: list["Feedback"], logged: set[tuple[str, int]], retry_
         raise Refusal(
             404,
             f"the prediction log holds no request {', '.join(unknown[:SHOWN_IDS])}{more} of this model; predictions "
-            "are written within a few seconds (under a lasting load, only a sample of them), so try again if it is new",
+            "are written within a few seconds (under a lasting load, only a sample of them), so try again if it is "
+            "new, and deleted when they are old (PREDICTIONS_KEPT_DAYS, PREDICTIONS_KEPT_ROWS)",
             retry_after=retry_after,
         )
     mistakes = []

@@ -64,6 +64,13 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--mode", choices=("off", "shadow", "canary"), help="default: as it is")
     command.add_argument("--alias", help="alias of the version beside the champion (default: challenger)")
     command.add_argument("--share", type=float, help="of the requests, from 0 to 1 (default: 0.1)")
+    command = _command(subparsers, commands.prune, use_case=False)
+    command.add_argument(
+        "--days", type=_not_negative, help="keep what is younger; 0 for any age (default: PREDICTIONS_KEPT_DAYS)"
+    )
+    command.add_argument(
+        "--rows", type=_not_negative, help="keep so many of each use case; 0 for all (default: PREDICTIONS_KEPT_ROWS)"
+    )
     command = _command(subparsers, commands.status)
     command.add_argument("--json", action="store_true", help="print JSON instead of tables")
     command = _command(subparsers, commands.audit)
@@ -88,6 +95,13 @@ def _count(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{value} is not a positive number")
+    return value
+
+
+def _not_negative(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{value} is negative")
     return value
 
 

@@ -135,6 +135,19 @@ def traffic(options: argparse.Namespace) -> int:
     return 0
 
 
+def prune(options: argparse.Namespace) -> int:
+    """Delete predictions and outcomes that are old, as the DAG does every hour."""
+    settings = _settings()
+    days = settings.predictions_kept_days if options.days is None else options.days
+    rows = settings.predictions_kept_rows if options.rows is None else options.rows
+    pruned = _warehouse().prune_served(days, rows)
+    for record in pruned:
+        print(record)
+    if not pruned:
+        print("no prediction is logged")
+    return 0
+
+
 def status(options: argparse.Namespace) -> int:
     """Show batches, rows, decisions, versions and promotions."""
     from pipeline.status import read_status, render_status

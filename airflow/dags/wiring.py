@@ -45,13 +45,13 @@ def rows_asset(use_case: UseCase) -> Asset:
     return Asset(name=f"rows_{use_case.name}", uri=f"warehouse://rows_{use_case.name}")
 
 
-def default_arguments(use_case: UseCase, priority: int) -> dict[str, Any]:
-    """Owner, retries and priority of the tasks of a DAG.
+def default_arguments(use_case: UseCase | None, priority: int) -> dict[str, Any]:
+    """Owner, retries and priority of the tasks of a DAG, of one use case or (None) of all.
 
     A retry waits 10 s, then twice as long each time. The tasks of the default use case go first: in the queue by
     their weight, and on a machine that tasks share by leaving the processor to them.
     """
-    is_default = use_case.name == load_settings(PipelineSettings).default_use_case
+    is_default = use_case is not None and use_case.name == load_settings(PipelineSettings).default_use_case
     return {
         "owner": "mlops",
         "retries": 3,

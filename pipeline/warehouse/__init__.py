@@ -13,6 +13,7 @@ from pipeline.warehouse.records import (
     LedgerEntry,
     PollRecord,
     PromotionRecord,
+    PrunedRecord,
     QuarantineEntry,
     TrainingDecisionRecord,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "LedgerEntry",
     "PollRecord",
     "PromotionRecord",
+    "PrunedRecord",
     "QuarantineEntry",
     "TrainingDecisionRecord",
     "Warehouse",

@@ -18,6 +18,7 @@ from pipeline.warehouse.database import Database
 from pipeline.warehouse.feedback import FeedbackTables
 from pipeline.warehouse.predictions import PredictionTables
 from pipeline.warehouse.records import LedgerEntry, PromotionRecord, TrainingDecisionRecord
+from pipeline.warehouse.retention import RetainedTables
 
 if TYPE_CHECKING:
     import polars as pl
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from pipeline.validation import ValidationResult
 
 
-class Warehouse(CollectionTables, PredictionTables, FeedbackTables):
+class Warehouse(CollectionTables, PredictionTables, FeedbackTables, RetainedTables):
     """Tables of one database. An object may be shared by threads, not by forked processes.
 
     Every method raises WarehouseError, which says what is wrong and what to do: unreachable, wrong password, no such

@@ -110,6 +110,17 @@ class PollRecord(Record):
     detail: str
 
 
+class PrunedRecord(Record):
+    """Rows of a use case that were deleted because they were old, of the prediction log and of its outcomes."""
+
+    use_case: str
+    predictions: int
+    feedback: int
+
+    def __str__(self) -> str:
+        return f"{self.use_case}: predictions deleted: {self.predictions:,}; outcomes deleted: {self.feedback:,}"
+
+
 class Feedback(Record):
     """The true outcome of one served record."""
 

@@ -56,7 +56,8 @@ def returning(value: Any) -> Callable[..., Any]:
 
 
 def test_every_use_case_has_both_dags(dags: Mapping[str, Any]) -> None:
-    assert sorted(dags) == sorted([f"collect_{name}" for name in NAMES] + [f"train_{name}" for name in NAMES])
+    own = [name for name in dags if name != "prune_predictions"]
+    assert sorted(own) == sorted([f"collect_{name}" for name in NAMES] + [f"train_{name}" for name in NAMES])
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -89,6 +90,33 @@ def test_training_looks_once_a_day_and_not_at_the_first_start(dags: Mapping[str,
         last_automated_data_interval=first.data_interval, restriction=restriction
     )
     assert second.run_after == first.run_after.add(days=1)
+
+
+def test_old_predictions_are_deleted_every_hour_as_the_settings_say(
+    dags: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dag = dags["prune_predictions"]
+    assert dag.schedule.expression == "0 * * * *"
+    assert dag.max_active_runs == 1
+    asked: list[tuple[float, int]] = []
+
+    class Warehouse:
+        def prune_served(self, *limits: Any) -> list[str]:
+            asked.append(limits)
+            return ["penguins: predictions deleted: 3"]
+
+    prune = dag.get_task("prune").python_callable
+    monkeypatch.setattr(f"{prune.__module__}.open_data_warehouse", Warehouse)
+    monkeypatch.setenv("PREDICTIONS_KEPT_DAYS", "7")
+    monkeypatch.setenv("PREDICTIONS_KEPT_ROWS", "1000")
+    wiring.load_settings.cache_clear()
+    try:
+        prune()
+    finally:
+        monkeypatch.undo()
+        wiring.load_settings.cache_clear()
+    assert asked == [(7.0, 1000)]
+    assert "predictions deleted: 3" in capsys.readouterr().out
 
 
 def test_tasks_of_different_use_cases_work_on_their_own(

@@ -43,7 +43,7 @@ def docker_problem() -> str | None:
 def mysql_server(*options: str, in_memory: bool = False) -> Iterator[Server]:
     """A fresh MySQL with the options that the product's compose file gives it, and `options`."""
     flags = ["--tmpfs", "/var/lib/mysql:rw"] if in_memory else []
-    arguments = ["--local-infile=ON", "--log-bin-trust-function-creators=ON", *options]
+    arguments = ["--local-infile=ON", "--disable-log-bin", *options]
     environment = {"MYSQL_ROOT_PASSWORD": "test p@ss:w/rd#%"}
     with _container(MYSQL_IMAGE, 3306, environment, arguments, flags) as (name, port):
         server = Server("127.0.0.1", port, "root", environment["MYSQL_ROOT_PASSWORD"], name)

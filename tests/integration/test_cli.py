@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -11,8 +12,9 @@ import yaml
 from palmerpenguins import load_penguins
 
 from pipeline.cli import main
-from pipeline.settings import load_settings
+from pipeline.settings import PipelineSettings, load_settings
 from pipeline.source import EXHAUSTED_DETAIL
+from pipeline.warehouse import open_warehouse
 from tests.integration.http_server import http_server
 
 PENGUINS = Path(__file__).resolve().parents[2] / "use_cases" / "penguins.yaml"
@@ -123,6 +125,23 @@ def test_the_whole_loop_by_hand(source: Source, capsys: pytest.CaptureFixture[st
     assert [item["action"] for item in status["promotions"]] == ["rollback", "promote", "reject", "promote"]
     assert [item["train"] for item in status["decisions"]] == [True, False, True]
 
+    assert run("prune") == (0, "no prediction is logged\n", "")
+    warehouse = open_warehouse(load_settings(PipelineSettings))
+    for days in (0, 1, 100):
+        at = datetime.now(UTC) - timedelta(days=days)
+        row = {
+            "request_id": f"{days}",
+            "use_case": "penguins",
+            "model_version": 1,
+            "features": {},
+            "prediction": "Adelie",
+        }
+        warehouse.log_predictions([row | {"at": at}])
+    assert run("prune")[1] == "penguins: predictions deleted: 1; outcomes deleted: 0\n"
+    assert run("prune", "--days", "0", "--rows", "1")[1] == "penguins: predictions deleted: 1; outcomes deleted: 0\n"
+    assert [row["request_id"] for row in warehouse.predictions("penguins")] == ["0"]
+    warehouse.close()
+
     code, out, _ = run("audit")
     assert code == 0
     assert "344 delivered = 344 accepted + 0 duplicate + 0 quarantined, over 4 deliveries" in out
@@ -164,7 +183,15 @@ def test_a_source_that_is_down_is_named(capsys: pytest.CaptureFixture[str]) -> N
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["fly"], ["rollback", "--to", "0"], ["rollback", "--to", "best"], ["train", "--jobs", "x"]]
+    "arguments",
+    [
+        [],
+        ["fly"],
+        ["rollback", "--to", "0"],
+        ["rollback", "--to", "best"],
+        ["train", "--jobs", "x"],
+        ["prune", "--days", "-1"],
+    ],
 )
 def test_a_mistake_on_the_command_line_ends_with_2(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as exit_:

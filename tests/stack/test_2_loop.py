@@ -37,7 +37,9 @@ def test_no_service_runs_as_root(stack: ComposeStack) -> None:
 def test_dags_are_loaded_and_switched_on(stack: ComposeStack) -> None:
     assert stack.airflow.import_errors() == []
     dags = {dag["dag_id"]: dag for dag in stack.airflow.call("GET", "/dags")["dags"]}
-    assert set(dags) == {f"{step}_{name}" for step in ("collect", "train") for name in USE_CASES}
+    assert set(dags) == {f"{step}_{name}" for step in ("collect", "train") for name in USE_CASES} | {
+        "prune_predictions"
+    }
     assert not [name for name, dag in dags.items() if dag["is_paused"]]
 
 
@@ -98,6 +100,20 @@ def test_the_champion_answers(stack: ComposeStack) -> None:
 
 def test_predictions_are_stored(stack: ComposeStack) -> None:
     stack.wait("stored prediction", lambda: int(stack.sql("SELECT COUNT(*) FROM predictions")[0][0]))
+
+
+def test_old_predictions_are_deleted_and_the_others_stay(stack: ComposeStack) -> None:
+    stack.sql("UPDATE predictions SET at = at - INTERVAL 200 DAY ORDER BY id LIMIT 1")
+    ids = [row[0] for row in stack.sql("SELECT id FROM predictions ORDER BY id")]
+    run = stack.airflow.trigger("prune_predictions")
+
+    def ended() -> bool:
+        return stack.airflow.dag_runs("prune_predictions", run_id_pattern=run["dag_run_id"])[0]["state"] == "success"
+
+    stack.wait("run of prune_predictions", ended)
+    kept = {row[0] for row in stack.sql("SELECT id FROM predictions")}
+    assert ids[0] not in kept
+    assert kept.issuperset(ids[1:])
 
 
 @pytest.mark.browser
