@@ -1,5 +1,6 @@
 """What goes down comes back, and nothing is lost. After the loop has run."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -73,6 +74,28 @@ def test_down_and_up_keeps_everything(stack: ComposeStack) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     last = newest_batch(stack)
     stack.wait("next batch", lambda: newest_batch(stack) > last)
+
+
+def test_a_backup_brings_everything_back_to_an_empty_machine(stack: ComposeStack, tmp_path: Path) -> None:
+    version = stack.wait("prediction", lambda: prediction(stack))["model_version"]
+    entries = newest_batch(stack)
+
+    def backup(arguments: str) -> str:
+        done = stack.run("sh", "-c", f"docker compose run --rm -T backup {arguments} {tmp_path}/mlops.tar.gz")
+        return f"{done.returncode} {done.stderr}"
+
+    assert "the stack runs" in backup("save >")
+    stack.compose("stop")
+    assert backup("save >").startswith("0 ")
+    assert "there is data in" in backup("load <")
+    stack.compose("down", "--volumes")
+    assert backup("load <").startswith("0 ")
+    stack.compose("up", "--wait", "--wait-timeout", "300")
+    assert stack.wait("prediction", lambda: prediction(stack))["model_version"] >= version
+    done = stack.inside("airflow-scheduler", "mlops", "audit", "covertype", "--no-refit")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert newest_batch(stack) >= entries
+    assert stack.airflow.dag_runs("train_covertype", state="success")
 
 
 def test_down_with_volumes_leaves_nothing(stack: ComposeStack) -> None:

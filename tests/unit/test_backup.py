@@ -1,0 +1,96 @@
+"""All volumes of the stack in one archive, and back."""
+
+import importlib.util
+import io
+import tarfile
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+VOLUMES = ("mysql_data", "minio_data", "postgres_data", "source_data")
+
+
+@pytest.fixture(scope="module")
+def backup() -> ModuleType:
+    # Not imported by name: the folder is called like a package of PyPI.
+    spec = importlib.util.spec_from_file_location("backup", ROOT / "docker" / "backup.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def volumes(folder: Path) -> Path:
+    for name in VOLUMES:
+        (folder / name).mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture
+def full(tmp_path: Path) -> Path:
+    folder = volumes(tmp_path / "full")
+    for name in VOLUMES[:3]:
+        (folder / name / "deep").mkdir(mode=0o700)
+        (folder / name / "deep" / "table.ibd").write_bytes(name.encode() * 50_000)
+        (folder / name / "link").symlink_to("deep/table.ibd")
+    return folder
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Path:
+    return volumes(tmp_path / "empty")
+
+
+def saved(backup: ModuleType, folder: Path) -> bytes:
+    output = io.BytesIO()
+    backup.save(folder, output)
+    return output.getvalue()
+
+
+def test_what_was_saved_is_loaded_again(backup: ModuleType, full: Path, empty: Path) -> None:
+    backup.load(empty, io.BytesIO(saved(backup, full)))
+    for name in VOLUMES[:3]:
+        assert (empty / name / "deep" / "table.ibd").read_bytes() == name.encode() * 50_000
+        assert (empty / name / "deep").stat().st_mode & 0o777 == 0o700
+        assert (empty / name / "link").is_symlink()
+    assert list((empty / "source_data").iterdir()) == []
+
+
+def test_a_stack_that_runs_is_not_saved(backup: ModuleType, full: Path) -> None:
+    (full / "postgres_data" / "17").mkdir()
+    (full / "postgres_data" / "17" / "postmaster.pid").write_text("1")
+    output = io.BytesIO()
+    with pytest.raises(backup.BackupRefused, match="docker compose stop"):
+        backup.save(full, output)
+    assert output.getvalue() == b""
+
+
+def test_nothing_is_written_over(backup: ModuleType, full: Path, empty: Path) -> None:
+    (empty / "minio_data" / "mine").write_text("kept")
+    with pytest.raises(backup.BackupRefused, match="data in minio_data: docker compose down --volumes"):
+        backup.load(empty, io.BytesIO(saved(backup, full)))
+    assert [path.name for path in empty.glob("*/*")] == ["mine"]
+
+
+@pytest.mark.parametrize("damage", [lambda text: text[:-20], lambda text: text[: len(text) // 2], lambda _: b"hello"])
+def test_a_damaged_archive_is_named_as_such(backup: ModuleType, full: Path, empty: Path, damage: object) -> None:
+    assert callable(damage)
+    with pytest.raises(backup.BackupRefused, match=r"damaged or cut off.*down --volumes"):
+        backup.load(empty, io.BytesIO(damage(saved(backup, full))))
+
+
+def test_another_archive_is_no_backup(backup: ModuleType, empty: Path) -> None:
+    output = io.BytesIO()
+    with tarfile.open(fileobj=output, mode="w|gz") as archive:
+        archive.addfile(tarfile.TarInfo("mysql_data/note"))
+    with pytest.raises(backup.BackupRefused, match="without minio_data, postgres_data"):
+        backup.load(empty, io.BytesIO(output.getvalue()))
+
+
+@pytest.mark.parametrize("arguments", [[], ["dump"], ["save", "now"]])
+def test_another_verb_is_answered_with_the_usage(backup: ModuleType, arguments: list[str]) -> None:
+    with pytest.raises(SystemExit, match="usage: docker compose run"):
+        backup.main(arguments)
