@@ -13,7 +13,7 @@ from tests.stack.compose_stack import ComposeStack
 # Batches that do not run out while the tests last, and large enough to train on the first.
 SETTINGS = {
     "COLLECT_INTERVAL_SECONDS": "15",
-    "MIN_UPDATE_TIME": "10",
+    "MIN_UPDATE_TIME": "25",
     "BATCH_COUNT": "60",
     "SAMPLE_SHARE": "0.8",
     "MODEL_POLL_SECONDS": "1",
