@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from inference_api.errors import Refusal
@@ -15,6 +14,7 @@ from inference_api.predictor import CHUNK_ROWS, NotFinite, Outcome, Predictor
 from inference_api.request_schema import Values
 from pipeline.bundle import MODEL_FILE, PROBE_TOLERANCE, BundleError, load_bundle
 from pipeline.encoding import FeatureEncoder, FloatRows
+from pipeline.onnx_runtime import ort
 
 # Fewer rows cost more to sort than that saves.
 SORTED_ROWS = 64

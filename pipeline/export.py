@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import onnxruntime as ort
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 from sklearn.base import BaseEstimator, is_classifier
@@ -26,6 +25,7 @@ from pipeline.bundle import (
 from pipeline.column_statistics import column_statistics
 from pipeline.encoding import FeatureEncoder
 from pipeline.onnx_model import INPUT_NAME, most_tested_feature, to_onnx_model
+from pipeline.onnx_runtime import ort
 from pipeline.preprocessing import encoding_slots, unwrap
 from pipeline.slots import Slot
 from pipeline.use_case import Column, UseCase
