@@ -22,6 +22,10 @@ _PACKED_BYTES = 64 * 1024
 class BodyReader:
     """Reads bodies of at most `limit` bytes, and of `BODIES_AT_ONCE` times that over all requests.
 
+    Parameters
+    ----------
+    advice : what the refusal of a larger one ends with.
+
     Raises
     ------
     Refusal
@@ -29,8 +33,9 @@ class BodyReader:
         not accepted.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, advice: str = " (MAX_BODY_BYTES); send fewer records per request") -> None:
         self._limit = limit
+        self._advice = advice
         self._held = 0
 
     async def read(self, scope: Scope, receive: Receive) -> Body:
@@ -104,9 +109,7 @@ class BodyReader:
             self._held -= len(body)
 
     def _too_large(self) -> Refusal:
-        return Refusal(
-            413, f"the body is larger than {self._limit:,} bytes (MAX_BODY_BYTES); send fewer records per request"
-        )
+        return Refusal(413, f"the body is larger than {self._limit:,} bytes{self._advice}")
 
 
 def check_encoding(headers: Iterable[tuple[bytes, bytes]], *, packed: bool | None = None) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from inference_api.asgi import Body
 from inference_api.errors import MOST_MISTAKES, Refusal, invalid, mistake
 from inference_api.fields import Field, FieldError
-from inference_api.request_schema import parse_json
+from inference_api.request_schema import LARGE_BYTES, parse_json
 from pipeline.bundle import Bundle, BundleColumn
 from pipeline.use_case import UseCase
 
@@ -18,6 +18,8 @@ KEYS = ("request_id", "outcome", "record")
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,64}")
 LARGEST_RECORD = 2**31 - 1
 SHOWN_IDS = 10
+# The longest an outcome gets, with the longest request id, on four indented lines.
+OUTCOME_BYTES = 256
 
 
 def outcome_field(use_case: UseCase | None, bundle: Bundle | None) -> Field:
@@ -51,7 +53,10 @@ def read_feedback(body: Body, field: Field, most: int) -> list["Feedback"]:
     Refusal
         422, naming every mistake; 413 for more than `most` outcomes.
     """
-    payload = parse_json(body)
+    most_bytes = max(LARGE_BYTES, OUTCOME_BYTES * most)
+    if len(body) > most_bytes:
+        raise Refusal(413, f"the outcomes of one request may take {most_bytes:,} bytes; send them in several")
+    payload = parse_json(body, most_bytes)
     if not isinstance(payload, dict):
         message = 'send {"request_id": "…", "outcome": …} or {"feedback": [{…}, …]}'
         raise invalid([mistake((), message, "object_type")])

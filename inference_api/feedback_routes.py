@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from inference_api.body import BodyReader
+from inference_api.body import GZIP_MAGIC, BodyReader, check_encoding
 from inference_api.collaborators import Records
 from inference_api.errors import Refusal
 from inference_api.feedback import check_known, outcome_field, read_feedback
@@ -110,11 +110,13 @@ def feedback_routes(
         if log is None:
             raise Refusal(409, "predictions are not logged here (PREDICTION_LOG=false): so there is nothing to judge")
         body = await bodies.read(request.scope, request.receive)
+        check_encoding(request.scope["headers"])
 
         def work() -> FeedbackReply:
             state, use_case = known_model(store, records, name)
             field = outcome_field(use_case, state.predictor.bundle if state and state.predictor else None)
-            found = read_feedback(body, field, most)
+            unpacked = bodies.inflate(body) if body.startswith(GZIP_MAGIC) else body
+            found = read_feedback(unpacked, field, most)
             warehouse = records.warehouse()
             _check_logged(name, found, warehouse, log, waiting)
             replaced = warehouse.store_feedback(name, found)

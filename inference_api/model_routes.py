@@ -12,6 +12,7 @@ from inference_api.errors import Refusal
 from inference_api.model_schema import record_schema
 from inference_api.model_state import ModelState
 from inference_api.model_store import ModelStore
+from inference_api.operation_body import OperationRoute
 from inference_api.predictor import Predictor
 from inference_api.replies import (
     ModelDetail,
@@ -99,7 +100,7 @@ def model_routes(store: ModelStore, selector: Selector, api_key: str, roll_back:
     roll_back : given name, version (None: the previous champion) and reason, moves the champion and returns the record;
         raises NotInHistory when it did the first only.
     """
-    router = APIRouter()
+    router = APIRouter(route_class=OperationRoute)
     # A few threads of their own: a registry that hangs must not use up those of other routes.
     threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="model-admin")
 

@@ -33,6 +33,8 @@ LARGE_BYTES = 1024 * 1024
 # Looking for the feature that was meant takes 0.3 ms a key: enough keys would keep the service busy for seconds.
 HINTED_KEYS = 10
 LONGEST_HINTED_KEY = 64
+# Python refuses to read integers of more than 4,300.
+MOST_DIGITS = 4000
 Scalar = str | int | float | bool | None
 _well_formed = msgspec.json.Decoder(msgspec.Raw)
 
@@ -42,7 +44,12 @@ def requested_model(body: Body) -> Any:
     try:
         return _named.decode(body).model
     except (msgspec.DecodeError, UnicodeError, RecursionError):
+        pass  # what is read all the same, such as NaN or a byte order mark, must not be held against another model
+    try:
+        found = parse_json(body)
+    except Refusal:
         return None
+    return found.get(MODEL_KEY) if isinstance(found, dict) else None
 
 
 class RecordValidator:
@@ -212,15 +219,15 @@ def too_many(most: int) -> Refusal:
     return Refusal(413, f"one request may hold at most {most:,} records (MAX_RECORDS); send them in several")
 
 
-def parse_json(body: Body) -> Any:
-    """Parse any JSON of at most `LARGE_BYTES`; beyond, nested lists would take 20 times their text.
+def parse_json(body: Body, most_bytes: int = LARGE_BYTES) -> Any:
+    """Parse any JSON of at most `most_bytes`; beyond, nested lists would take 20 times their text.
 
     Raises
     ------
     Refusal
         422, with the position of the mistake. NaN and Infinity are let through, for the field's own rule to refuse.
     """
-    if len(body) > LARGE_BYTES:
+    if len(body) > most_bytes:
         raise not_a_record(body)
     try:
         return msgspec.json.decode(body)
@@ -230,9 +237,14 @@ def parse_json(body: Body) -> Any:
         reason = str(error)
     try:
         # Not JSON to msgspec, but to Python's reader: NaN, Infinity and numbers beyond a double.
-        return json.loads(body)
+        return json.loads(body, parse_int=_whole_number)
     except (ValueError, RecursionError):
         raise _malformed(reason if body.strip() else "the body is empty") from None
+
+
+def _whole_number(digits: str) -> int | float:
+    """An integer; one of more digits than Python reads is beyond any limit."""
+    return int(digits) if len(digits) <= MOST_DIGITS else float(digits)
 
 
 def not_a_record(body: Body) -> Refusal:

@@ -1,5 +1,6 @@
 """The routes beside prediction: models, probes, operations, metrics, documentation."""
 
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,38 @@ def test_operations_need_the_key(service: Service, method: str, headers: dict[st
     reply = service.client.post(f"/models/covertype/{method}", headers=headers)
     assert reply.status_code == 401
     assert "X-API-Key" in reply.json()["detail"]
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "rollback"), ("PUT", "traffic")])
+def test_large_body_of_an_operation_is_refused(service: Service, method: str, path: str) -> None:
+    # Without the key, too: nobody may fill the memory of the service.
+    reply = service.client.request(method, f"/models/covertype/{path}", content=b" " * 65_537)
+    assert reply.status_code == 413
+    assert "65,536 bytes" in reply.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"), [(b"[" * 20_000, "nested"), (b'{"to": 1', "truncated"), (b"\xff", "malformed")]
+)
+def test_unreadable_body_of_an_operation_says_what_is_wrong(service: Service, body: bytes, words: str) -> None:
+    reply = service.client.post("/models/covertype/rollback", content=body, headers=KEY)
+    assert reply.status_code == 422
+    assert words in reply.json()["detail"][0]["msg"]
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (b'{"mode": "off"}', {"Content-Type": "application/x-www-form-urlencoded"}),
+        (b'{"mode": "off"}', {}),
+        (gzip.compress(b'{"mode": "off"}'), {"Content-Encoding": "gzip"}),
+    ],
+)
+def test_body_of_an_operation_is_json_whatever_its_type_is_called(
+    service: Service, body: bytes, headers: dict[str, str]
+) -> None:
+    reply = service.client.put("/models/covertype/traffic", content=body, headers={**KEY, **headers})
+    assert (reply.status_code, reply.json()["mode"]) == (200, "off")
 
 
 def test_reload_serves_a_new_champion_at_once(service: Service, bundles: dict[str, Path]) -> None:

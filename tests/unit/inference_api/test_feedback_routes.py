@@ -1,5 +1,6 @@
 """Feedback is joined to logged predictions, checked in full, and stored once for each record."""
 
+import gzip
 import json
 import threading
 from collections.abc import Iterator
@@ -147,6 +148,27 @@ def test_too_many_outcomes_are_refused(make_service: MakeService, warehouse: tup
     reply = service.client.post("/models/covertype/feedback", json={"feedback": feedback})
     assert reply.status_code == 413
     assert "at most 2 outcomes" in reply.json()["detail"]
+
+
+def test_as_many_outcomes_as_are_allowed_are_read_however_they_are_written(recording: Service) -> None:
+    request_id = "r" * 64
+    predict(recording, "house_prices", request_id)
+    # The same record many times over: it is stored once.
+    feedback = [{"request_id": request_id, "record": 0, "outcome": 123456.789}] * feedback_routes.MOST_OUTCOMES
+    body = json.dumps({"feedback": feedback}, indent=4).encode()
+    assert len(body) > 1024 * 1024
+    for content, headers in ((body, {}), (gzip.compress(body), {"Content-Encoding": "gzip"})):
+        reply = recording.client.post("/models/house_prices/feedback", content=content, headers=headers)
+        assert (reply.status_code, reply.json()["stored"]) == (200, 1)
+    too_large = body[:-1] + b" " * 3_000_000 + b"}"
+    reply = recording.client.post("/models/house_prices/feedback", content=too_large)
+    assert reply.status_code == 413
+    assert "send them in several" in reply.json()["detail"]
+
+
+def test_compression_that_is_not_accepted_is_refused(recording: Service) -> None:
+    reply = recording.client.post("/models/covertype/feedback", content=b"x", headers={"Content-Encoding": "br"})
+    assert reply.status_code == 415
 
 
 def test_without_a_prediction_log_the_setting_is_named(make_service: MakeService) -> None:

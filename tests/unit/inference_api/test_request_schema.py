@@ -116,7 +116,7 @@ def test_bogus_keys_are_not_all_compared_with_the_features(
         (b'{"records": [], "more": 1}', "more is not allowed here"),
         (b'{"bed": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "nested too deeply"),
         (b"[" * 100_000, "nested too deeply"),
-        (b'{"bed": 1' + b"0" * 5000 + b"}", "out of range"),
+        (b'{"bed": 1' + b"0" * 5000 + b"}", "bed must be a number between 0 and 500, got Infinity"),
         (b'{"bed": Infinity, "status": "sold"}', "bed must be a number between 0 and 500, got Infinity"),
         (b'{"bed": 1e999, "status": "sold"}', "bed must be a number between 0 and 500, got Infinity"),
     ],
@@ -148,6 +148,27 @@ def test_model_of_a_body() -> None:
     assert requested_model(b'{"model": "penguins", "x": {"y": 1}}') == "penguins"
     assert requested_model(b'{"x": 1}') is None
     assert requested_model(b"nonsense") is None
+    assert requested_model(b'{"model": 5}') == 5
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"x": NaN, "model": "penguins"}',
+        b'\xef\xbb\xbf{"model": "penguins"}',
+        '{"model": "penguins"}'.encode("utf-16"),
+        b'{"x": ' + b"1" * 5000 + b', "model": "penguins"}',
+    ],
+    ids=["NaN", "byte order mark", "UTF-16", "many digits"],
+)
+def test_model_of_a_body_that_is_not_quite_json(body: bytes) -> None:
+    assert requested_model(body) == "penguins"
+
+
+def test_integer_of_thousands_of_digits_is_named_with_its_field(validator: RecordValidator) -> None:
+    with pytest.raises(Refusal) as refused:
+        validator.read_one(b'{"acre_lot": ' + b"1" * 5000 + b"}", named=True)
+    assert ["body", "acre_lot"] in [entry["loc"] for entry in details(refused)]
 
 
 def test_column_named_model_or_like_a_keyword_belongs_to_the_record(bundle: Bundle) -> None:

@@ -1,0 +1,44 @@
+"""Bodies of operations on models, which say little: read no further than that, whoever sends them."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import Response
+
+from inference_api.asgi import JSON_TYPE
+from inference_api.body import GZIP_MAGIC, BodyReader, check_encoding
+from inference_api.quick_lane import starting_with
+from inference_api.request_schema import parse_json
+
+MOST_BYTES = 64 * 1024
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+class OperationRoute(APIRoute):
+    """A route whose body is small, and JSON whatever its content type says.
+
+    FastAPI reads the whole of a body, of any size, before it asks for the API key.
+    """
+
+    def get_route_handler(self) -> Handler:
+        handler = super().get_route_handler()
+        if self.body_field is None:
+            return handler
+        bodies = BodyReader(MOST_BYTES, "; this operation takes a few fields")
+
+        async def with_small_body(request: Request) -> Response:
+            body = await bodies.read(request.scope, request.receive)
+            check_encoding(request.scope["headers"])
+            if body.startswith(GZIP_MAGIC):
+                body = bodies.inflate(body)
+            if body.strip():
+                parse_json(body)  # which says better what is wrong, and where
+            message = {"type": "http.request", "body": bytes(body), "more_body": False}
+            headers = [(name, value) for name, value in request.scope["headers"] if name != b"content-type"]
+            scope = {**request.scope, "headers": [*headers, (b"content-type", JSON_TYPE)]}
+            return await handler(Request(scope, starting_with(message, request.receive)))
+
+        return with_small_body
