@@ -39,6 +39,8 @@ def health_routes(store: ModelStore, metrics: ServiceMetrics, default: str) -> A
     @router.get("/metrics", tags=["service"], response_class=Response)
     async def prometheus() -> Response:
         """Metrics in Prometheus' text format."""
+        # Between two polls it may have fallen silent.
+        metrics.registry_up.set(store.registry_report is None)
         return Response(metrics.render(), media_type=CONTENT_TYPE_LATEST)
 
     return router

@@ -2,8 +2,10 @@
 
 import asyncio
 import hmac
+import logging
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
@@ -30,12 +32,26 @@ from pipeline.traffic import TrafficRule
 
 # What a client waits for a reload; a slow registry is then followed in the background.
 RELOAD_SECONDS = 5.0
+# What a client waits for a roll back: several questions to registry and warehouse.
+ROLLBACK_SECONDS = 20.0
+
+UNCHANGED = "nothing was changed"
+
+logger = logging.getLogger(__name__)
 
 RollBack = Callable[[str, int | None, str], dict[str, Any]]
 
 
 class NotInHistory(PipelineError):
     """The champion was moved, but the record of it could not be written: repeating the roll back would go further."""
+
+
+def _log_late(name: str, done: "Future[Any]") -> None:
+    """What came of a roll back that its client did not wait for."""
+    if (error := done.exception()) is not None:
+        logger.warning("the roll back of %s failed: %s", name, error)
+    else:
+        logger.info("the roll back of %s is done", name)
 
 
 def summary(state: ModelState) -> ModelSummary:
@@ -172,15 +188,33 @@ def model_routes(store: ModelStore, selector: Selector, api_key: str, roll_back:
     async def rollback(name: str, response: Response, request: RollbackRequest | None = None) -> RollbackReply:
         """Make the previous champion (or the version named) the champion again, and serve it.
 
-        With a `warning`, the champion was moved but the history does not say so: do not repeat the request.
+        With a `warning`, the champion was moved but the history does not say so, or may be moved yet (202): do not
+        repeat the request.
         """
         await selector.state(name)
         wanted = request or RollbackRequest()
         loop = asyncio.get_running_loop()
         record: dict[str, Any] | None = None
         warning: str | None = None
+        # Asked something harmless first: a registry that hangs must not move the champion when nobody expects it.
         try:
-            record = await loop.run_in_executor(threads, lambda: roll_back(name, wanted.to, wanted.reason))
+            await in_time(lambda: store.refresh(name))
+        except TimeoutError:
+            raise Refusal(503, f"the model registry does not answer: {UNCHANGED}", retry_after=5) from None
+        if store.registry_problem is not None:
+            raise Refusal(
+                503, f"the model registry cannot be read: {store.registry_problem}; {UNCHANGED}", retry_after=5
+            )
+        running = threads.submit(roll_back, name, wanted.to, wanted.reason)
+        try:
+            record = await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(running)), ROLLBACK_SECONDS)
+        except TimeoutError:
+            if running.cancel():
+                raise Refusal(503, f"too many operations wait for the model registry: {UNCHANGED}", 5) from None
+            running.add_done_callback(partial(_log_late, name))
+            response.status_code = 202
+            warning = "this takes long and goes on; see the history of the model before you repeat it"
+            return RollbackReply(**summary(store.state(name)).model_dump(), record=None, warning=warning)
         except NotInHistory as error:
             warning = str(error)
         except RegistryError as error:

@@ -14,9 +14,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from inference_api.errors import Refusal, without_values
+from inference_api.fields import printable
 from inference_api.memory import release_memory
 from inference_api.metrics import ServiceMetrics
 from inference_api.model_cache import ModelCache, ServedRecord
@@ -32,6 +33,10 @@ from pipeline.traffic import TrafficRule
 logger = logging.getLogger(__name__)
 
 RETRY_AFTER_SECONDS = 5
+# A registry that hangs is said to be silent long before its client gives up.
+SILENT_SECONDS = 10.0
+
+Answer = TypeVar("Answer")
 
 
 class ModelStore:
@@ -62,6 +67,8 @@ class ModelStore:
         # When the registry's list of models was last read, in seconds of the monotonic clock; 0 for never.
         self.listed_at = 0.0
         self._registry_problem_since: datetime | None = None
+        # When the question was asked that waits for its answer.
+        self._asked_at: float | None = None
         self._open_registry = open_registry
         self._registry: RegistryReader | None = None
         self._cache = cache
@@ -84,6 +91,10 @@ class ModelStore:
     @property
     def registry_report(self) -> str | None:
         """`registry_problem` for anybody: whatever may name hosts is left to the log."""
+        asked_at = self._asked_at
+        silence = 0.0 if asked_at is None else time.monotonic() - asked_at
+        if self.registry_problem is None and silence >= SILENT_SECONDS:
+            return f"the model registry has not answered for {silence:.0f} s"
         if self.registry_problem is None or self._registry_problem_since is None:
             return self.registry_problem
         since = self._registry_problem_since.isoformat(timespec="seconds")
@@ -101,9 +112,11 @@ class ModelStore:
         if state is not None:
             return state
         if self.listed_at:
-            raise Refusal(404, f"there is no model {name!r}; models: {', '.join(sorted(self.states)) or 'none yet'}")
+            raise Refusal(
+                404, f"there is no model {printable(name)!r}; models: {', '.join(sorted(self.states)) or 'none yet'}"
+            )
         report = self.registry_report or "the model registry is being read"
-        raise Refusal(503, f"{name!r} is not known here: {report}", retry_after=RETRY_AFTER_SECONDS)
+        raise Refusal(503, f"{printable(name)!r} is not known here: {report}", retry_after=RETRY_AFTER_SECONDS)
 
     def find(self, name: str) -> Predictor:
         """The champion of a model, loaded; raises as `state` does, and 503 for a model with nothing to serve yet."""
@@ -160,13 +173,13 @@ class ModelStore:
         with self._refreshing:
             try:
                 registry, began = self._opened(), time.monotonic()
-                tags = registry.model_tags()
+                tags = self._asked(registry.model_tags)
                 for wanted in sorted(tags) if name is None else [name] if name in tags else []:
                     try:
                         self._follow_model(registry, wanted, tags[wanted], retry_now=name is not None)
                     except Exception as error:
                         # Is it this model, or the registry? That raises here too, and nothing is said of the model.
-                        registry.model_tags()
+                        self._asked(registry.model_tags)
                         self._not_followed(wanted, error)
                 for gone in self.states.keys() - set(tags):
                     self._without_champion(self.states[gone], (), f"{gone} is no longer in the model registry")
@@ -211,6 +224,14 @@ class ModelStore:
             self._registry = self._open_registry()
         return self._registry
 
+    def _asked(self, question: Callable[[], Answer]) -> Answer:
+        """The registry's answer to a question; one is asked at a time."""
+        self._asked_at = time.monotonic()
+        try:
+            return question()
+        finally:
+            self._asked_at = None
+
     def _load_cached(self) -> None:
         for record, folder in self._cache.recall():
             champion = record.champion
@@ -221,7 +242,7 @@ class ModelStore:
                     self._publish(ModelState(champion.name, predictor, champion, tuple(record.versions)))
 
     def _follow_model(self, registry: RegistryReader, name: str, tags: Mapping[str, str], *, retry_now: bool) -> None:
-        versions = tuple(registry.versions(name))
+        versions = tuple(self._asked(lambda: registry.versions(name)))
         state = replace(self.states.get(name, ModelState(name)), versions=versions)
         champion = state.champion
         if champion is None:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -35,6 +36,11 @@ class MemoryRegistry:
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
     down: bool = False
     downloads: int = 0
+    # Not set: it takes questions, and answers none.
+    answering: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.answering.set()
 
     def model_tags(self) -> dict[str, dict[str, str]]:
         self._check()
@@ -112,6 +118,7 @@ class MemoryRegistry:
         ]
 
     def _check(self) -> None:
+        self.answering.wait()
         if self.down:
             raise RegistryError("the MLflow server at http://localhost:1 does not answer")
 

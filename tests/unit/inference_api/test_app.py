@@ -1,11 +1,14 @@
 """The routes beside prediction: models, probes, operations, metrics, documentation."""
 
 import gzip
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from inference_api import model_routes, model_store
 from pipeline.errors import RegistryError, WarehouseError
 
 from .conftest import API_KEY, MakeService, MemoryRegistry, Service
@@ -201,6 +204,56 @@ def test_rollback_that_never_began_may_be_repeated(make_service: MakeService, mo
     reply = make_service().client.post("/models/covertype/rollback", headers=KEY)
     assert reply.status_code == 503
     assert "retry-after" in reply.headers
+
+
+@pytest.fixture
+def hanging(registry: MemoryRegistry, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
+    """Makes the registry answer nothing until the end of the test."""
+    monkeypatch.setattr(model_routes, "RELOAD_SECONDS", 0.05)
+    monkeypatch.setattr(model_routes, "ROLLBACK_SECONDS", 0.05)
+    yield registry.answering.clear
+    registry.answering.set()
+
+
+def test_rollback_does_not_begin_while_the_registry_hangs(
+    make_service: MakeService, hanging: Callable[[], None]
+) -> None:
+    moved: list[str] = []
+    service = make_service(roll_back=lambda name, *_: moved.append(name))
+    hanging()
+    reply = service.client.post("/models/covertype/rollback", headers=KEY)
+    assert reply.status_code == 503
+    assert "nothing was changed" in reply.json()["detail"]
+    # Nor does it later, when nobody expects it any more.
+    service.registry.answering.set()
+    assert service.client.post("/models/covertype/reload", headers=KEY).status_code in (200, 202)
+    assert moved == []
+
+
+def test_rollback_that_takes_long_says_that_it_goes_on(
+    make_service: MakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_routes, "ROLLBACK_SECONDS", 0.05)
+    going_on = threading.Event()
+    service = make_service(roll_back=lambda *_: going_on.wait() and {})
+    reply = service.client.post("/models/covertype/rollback", headers=KEY)
+    going_on.set()
+    assert reply.status_code == 202
+    assert reply.json()["record"] is None
+    assert "goes on" in reply.json()["warning"]
+
+
+def test_registry_that_hangs_is_reported_before_its_client_gives_up(
+    service: Service, hanging: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "inference_registry_up 1.0" in service.client.get("/metrics").text
+    hanging()
+    assert service.client.post("/models/covertype/reload", headers=KEY).status_code == 202
+    assert service.client.get("/readyz").json()["registry"] == "ok"
+    monkeypatch.setattr(model_store, "SILENT_SECONDS", 0)
+    assert "has not answered for" in service.client.get("/readyz").json()["registry"]
+    assert "inference_registry_up 0.0" in service.client.get("/metrics").text
+    assert service.client.get("/readyz").status_code == 200
 
 
 def test_metrics_count_requests_by_route(service: Service) -> None:
