@@ -3,6 +3,7 @@
 For a stack that is stopped: files that a database is writing are no backup of it.
 """
 
+import fcntl
 import gzip
 import sys
 import tarfile
@@ -12,7 +13,9 @@ from typing import BinaryIO
 
 VOLUMES = Path("/volumes")
 # PostgreSQL keeps it among its data while it runs.
-RUNNING = "postgres_data/**/postmaster.pid"
+POSTGRES_RUNS = "postgres_data/**/postmaster.pid"
+# MySQL holds a lock on it while it runs.
+MYSQL_LOCKS = "mysql_data/ibdata1"
 NEEDED = ("minio_data", "mysql_data", "postgres_data")
 
 
@@ -26,10 +29,12 @@ def save(folder: Path, output: BinaryIO) -> None:
     Raises
     ------
     BackupRefused
-        The stack runs; nothing was written.
+        The stack runs, or has never run; nothing was written.
     """
-    if any(folder.glob(RUNNING)):
+    if any(folder.glob(POSTGRES_RUNS)) or any(map(_is_locked, folder.glob(MYSQL_LOCKS))):
         raise BackupRefused("the stack runs, or was killed: docker compose stop (after an up, when it was killed)")
+    if empty := _empty(folder):
+        raise BackupRefused(f"there is nothing in {', '.join(empty)}: another COMPOSE_PROJECT_NAME, or no stack yet")
     with (
         gzip.GzipFile(fileobj=output, mode="wb", compresslevel=1) as compressed,
         tarfile.open(fileobj=compressed, mode="w|") as archive,
@@ -58,9 +63,21 @@ def load(folder: Path, source: BinaryIO) -> None:
                 continue
     except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise BackupRefused(f"the archive is damaged or cut off ({error}); {_start_over()}") from None
-    missing = [name for name in NEEDED if not any((folder / name).iterdir())]
-    if missing:
+    if missing := _empty(folder):
         raise BackupRefused(f"the archive is no backup of this stack, without {', '.join(missing)}; {_start_over()}")
+
+
+def _empty(folder: Path) -> list[str]:
+    return [name for name in NEEDED if not any((folder / name).iterdir())]
+
+
+def _is_locked(path: Path) -> bool:
+    with path.open("rb") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def _start_over() -> str:

@@ -118,6 +118,8 @@ def test_every_container_is_locked_down(project: ComposeStack, name: str) -> Non
     assert int(service["mem_limit"]) > 0
     assert service["logging"]["options"]["max-size"]
     assert all(port["host_ip"] == "127.0.0.1" for port in service.get("ports", []))
-    is_job = name in ("preflight", "mlflow-init", "airflow-init", "pipeline-init")
+    # A service that starts as root and goes on as another user could not be told to stop, and would be killed.
+    assert "SETUID" not in service.get("cap_add", []) or "KILL" in service["cap_add"]
+    is_job = name in ("preflight", "mlflow-init", "airflow-init", "pipeline-init", "backup")
     assert service["restart"] == ("no" if is_job else "unless-stopped")
     assert is_job or "healthcheck" in service

@@ -86,6 +86,7 @@ def test_a_backup_brings_everything_back_to_an_empty_machine(stack: ComposeStack
 
     assert "the stack runs" in backup("save >")
     stack.compose("stop")
+    assert stack.containers()["postgres"]["State"]["ExitCode"] == 0
     assert backup("save >").startswith("0 ")
     assert "there is data in" in backup("load <")
     stack.compose("down", "--volumes")

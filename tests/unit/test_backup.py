@@ -2,6 +2,8 @@
 
 import importlib.util
 import io
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 from types import ModuleType
@@ -65,6 +67,30 @@ def test_a_stack_that_runs_is_not_saved(backup: ModuleType, full: Path) -> None:
     output = io.BytesIO()
     with pytest.raises(backup.BackupRefused, match="docker compose stop"):
         backup.save(full, output)
+    assert output.getvalue() == b""
+
+
+def test_a_mysql_that_runs_is_not_saved_though_postgresql_has_ended(backup: ModuleType, full: Path) -> None:
+    table = full / "mysql_data" / "ibdata1"
+    table.write_text("tables")
+    hold = "import fcntl, sys; file = open(sys.argv[1], 'r+'); fcntl.lockf(file, fcntl.LOCK_EX); print(); input()"
+    output = io.BytesIO()
+    with subprocess.Popen(
+        [sys.executable, "-c", hold, str(table)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as mysql:
+        assert mysql.stdout is not None
+        mysql.stdout.readline()
+        with pytest.raises(backup.BackupRefused, match="docker compose stop"):
+            backup.save(full, output)
+        mysql.communicate(b"\n")
+    assert output.getvalue() == b""
+    assert saved(backup, full)
+
+
+def test_volumes_without_data_are_no_backup(backup: ModuleType, empty: Path) -> None:
+    output = io.BytesIO()
+    with pytest.raises(backup.BackupRefused, match="nothing in minio_data, mysql_data, postgres_data"):
+        backup.save(empty, output)
     assert output.getvalue() == b""
 
 
