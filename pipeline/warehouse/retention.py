@@ -11,6 +11,8 @@ from pipeline.warehouse.records import PrunedRecord
 
 # A transaction deletes so many, as the API waits for its locks no longer than that.
 ROWS_PER_TRANSACTION = 1000
+# "For ever" may be a number of any size, but a date cannot be of any age.
+LONGEST_KEPT_DAYS = 100_000
 
 
 class RetainedTables(CheckedTables):
@@ -30,7 +32,7 @@ class RetainedTables(CheckedTables):
         -------
         what was deleted of each use case that has ever been served, by name.
         """
-        since = datetime.now(UTC) - timedelta(days=kept_days) if kept_days else None
+        since = datetime.now(UTC) - timedelta(days=min(kept_days, LONGEST_KEPT_DAYS)) if kept_days else None
         served, judged = select(tables.predictions.c.use_case), select(tables.feedback.c.use_case)
         names = self._read(lambda connection: sorted(connection.scalars(served.distinct().union(judged.distinct()))))
         return [

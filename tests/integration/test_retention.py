@@ -85,7 +85,8 @@ def test_the_stricter_of_the_two_limits_holds(migrated: Warehouse) -> None:
 def test_nothing_is_deleted_without_a_limit(migrated: Warehouse) -> None:
     assert migrated.prune_served(90, 5) == []
     migrated.log_predictions([logged("ancient", 4000)])
-    assert migrated.prune_served(0, 0)[0].predictions == 0
+    for days in (0, 1_000_000, 1e12, float("inf")):
+        assert migrated.prune_served(days, 0)[0].predictions == 0
     assert kept(migrated) == ["ancient"]
 
 
