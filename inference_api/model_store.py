@@ -35,6 +35,10 @@ logger = logging.getLogger(__name__)
 RETRY_AFTER_SECONDS = 5
 # A registry that hangs is said to be silent long before its client gives up.
 SILENT_SECONDS = 10.0
+# A load that takes longer is said to be under way: promotions take a tenth of a second, storage that hangs minutes.
+LONG_LOAD_SECONDS = 5.0
+NOT_ASKED = "the model registry has not been asked yet"
+BEING_READ = "the model registry is being read"
 
 Answer = TypeVar("Answer")
 
@@ -63,7 +67,7 @@ class ModelStore:
     ) -> None:
         self.default = default
         self.states: Mapping[str, ModelState] = MappingProxyType({})
-        self.registry_problem: str | None = "the model registry has not been asked yet"
+        self.registry_problem: str | None = NOT_ASKED
         # When the registry's list of models was last read, in seconds of the monotonic clock; 0 for never.
         self.listed_at = 0.0
         self._registry_problem_since: datetime | None = None
@@ -115,7 +119,7 @@ class ModelStore:
             raise Refusal(
                 404, f"there is no model {printable(name)!r}; models: {', '.join(sorted(self.states)) or 'none yet'}"
             )
-        report = self.registry_report or "the model registry is being read"
+        report = self.registry_report or BEING_READ
         raise Refusal(503, f"{printable(name)!r} is not known here: {report}", retry_after=RETRY_AFTER_SECONDS)
 
     def find(self, name: str) -> Predictor:
@@ -174,6 +178,8 @@ class ModelStore:
             try:
                 registry, began = self._opened(), time.monotonic()
                 tags = self._asked(registry.model_tags)
+                if self.registry_problem == NOT_ASKED:
+                    self.registry_problem = BEING_READ
                 for wanted in sorted(tags) if name is None else [name] if name in tags else []:
                     try:
                         self._follow_model(registry, wanted, tags[wanted], retry_now=name is not None)
@@ -264,6 +270,9 @@ class ModelStore:
         self, registry: RegistryReader, state: ModelState, champion: VersionInfo, attempts: Attempts
     ) -> ModelState:
         """Load the champion; on failure the state keeps its predictor and says why."""
+        under_way = threading.Timer(LONG_LOAD_SECONDS, self._publish, [_being_loaded(state, champion)])
+        under_way.daemon = True
+        under_way.start()
         try:
             predictor, digest = self._loader.load(registry, champion)
         except Exception as error:
@@ -271,6 +280,10 @@ class ModelStore:
             return replace(
                 state, problem=f"version {champion.version} cannot be served: {shown_problem(error)}{_kept(state)}"
             )
+        finally:
+            # What is said next is said last.
+            under_way.cancel()
+            under_way.join()
         try:
             self._cache.remember(ServedRecord(champion=champion, digest=digest, versions=list(state.versions)))
         except OSError as error:
@@ -309,3 +322,7 @@ class ModelStore:
 
 def _kept(state: ModelState) -> str:
     return f"; still serving version {state.predictor.version}" if state.predictor else ""
+
+
+def _being_loaded(state: ModelState, champion: VersionInfo) -> ModelState:
+    return replace(state, problem=f"version {champion.version} is being loaded, which takes long{_kept(state)}")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from inference_api import model_store
 from inference_api.errors import Refusal
 from inference_api.metrics import ServiceMetrics
 from inference_api.model_cache import ModelCache
@@ -77,6 +78,52 @@ def test_model_that_cannot_be_loaded_leaves_the_last_good_one(
     store.refresh()
     assert served(store) == 3
     assert store.states["covertype"].status == "serving"
+
+
+def test_storage_that_hangs_amid_a_promotion_is_reported(
+    registry: MemoryRegistry, bundles: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_store, "LONG_LOAD_SECONDS", 0.02)
+    store = open_store(registry, tmp_path)
+    store.refresh()
+    registry.add("covertype", bundles["covertype-2"])
+    asked, arrives, download = threading.Event(), threading.Event(), registry.download_bundle
+
+    def download_slowly(version: VersionInfo, folder: Path) -> Path:
+        asked.set()
+        arrives.wait()
+        return download(version, folder)
+
+    monkeypatch.setattr(registry, "download_bundle", download_slowly)
+    store.start()
+    try:
+        assert asked.wait(10)
+        wait_until(lambda: store.states["covertype"].problem)
+        state = store.states["covertype"]
+        assert (state.status, served(store)) == ("stale", 1)
+        assert state.problem == "version 2 is being loaded, which takes long; still serving version 1"
+        arrives.set()
+        wait_until(lambda: served(store) == 2)
+        assert store.states["covertype"].problem is None
+    finally:
+        arrives.set()
+        store.stop()
+
+
+def test_registry_is_being_read_while_the_first_models_are_loaded(
+    registry: MemoryRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, reports, download = open_store(registry, tmp_path), [], registry.download_bundle
+
+    def download_and_look(version: VersionInfo, folder: Path) -> Path:
+        reports.append(store.registry_report)
+        return download(version, folder)
+
+    monkeypatch.setattr(registry, "download_bundle", download_and_look)
+    assert "not been asked" in str(store.registry_report)
+    store.refresh()
+    assert set(reports) == {"the model registry is being read"}
+    assert store.registry_report is None
 
 
 def test_damaged_download_is_not_served(registry: MemoryRegistry, bundles: dict[str, Path], tmp_path: Path) -> None:
