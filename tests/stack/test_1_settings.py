@@ -95,6 +95,8 @@ def test_secrets_from_files_replace_those_of_the_environment(project: ComposeSta
     assert "fit for production" in project.compose(*files, "run", "--rm", "-T", "preflight")
     # Started and asked with the passwords of the files.
     project.compose(*files, "up", "--wait", "postgres")
+    project.compose(*files, "build", "airflow-init", timeout=1200)
+    project.compose(*files, "run", "--rm", "-T", "airflow-init")
     (tmp_path / "api_key").write_text("dev-only-again", encoding="utf-8")
     with pytest.raises(ComposeError, match="API_KEY still has its development default"):
         project.compose(*files, "run", "--rm", "-T", "preflight")
