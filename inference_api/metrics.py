@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -114,8 +115,27 @@ class ServiceMetrics:
 
     def _combined(self) -> CollectorRegistry:
         """This worker's metrics, or those of all when there are several."""
-        if not os.environ.get(MULTIPROCESS_DIR):
+        folder = os.environ.get(MULTIPROCESS_DIR)
+        if not folder:
             return self._registry
+        _forget_dead_workers(Path(folder))
         combined = CollectorRegistry()
         MultiProcessCollector(combined)
         return combined
+
+
+def _forget_dead_workers(folder: Path) -> None:
+    """Drop what workers that died said of themselves; what they counted stays."""
+    for path in folder.glob("gauge_live*_*.db"):
+        if not _is_alive(int(path.stem.rsplit("_", 1)[1])):
+            path.unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
