@@ -16,6 +16,8 @@ VOLUMES = Path("/volumes")
 POSTGRES_RUNS = "postgres_data/**/postmaster.pid"
 # MySQL holds a lock on it while it runs.
 MYSQL_LOCKS = "mysql_data/ibdata1"
+# Without the option, services of a profile run on.
+COMPOSE = "docker compose --profile '*'"
 NEEDED = ("minio_data", "mysql_data", "postgres_data")
 
 
@@ -32,7 +34,7 @@ def save(folder: Path, output: BinaryIO) -> None:
         The stack runs, or has never run; nothing was written.
     """
     if any(folder.glob(POSTGRES_RUNS)) or any(map(_is_locked, folder.glob(MYSQL_LOCKS))):
-        raise BackupRefused("the stack runs, or was killed: docker compose stop (after an up, when it was killed)")
+        raise BackupRefused(f"the stack runs, or was killed: {COMPOSE} stop (after an up, when it was killed)")
     if empty := _empty(folder):
         raise BackupRefused(f"there is nothing in {', '.join(empty)}: another COMPOSE_PROJECT_NAME, or no stack yet")
     with (
@@ -53,7 +55,7 @@ def load(folder: Path, source: BinaryIO) -> None:
     """
     filled = sorted(volume.name for volume in folder.iterdir() if any(volume.iterdir()))
     if filled:
-        raise BackupRefused(f"there is data in {', '.join(filled)}: docker compose down --volumes deletes it")
+        raise BackupRefused(f"there is data in {', '.join(filled)}: {COMPOSE} down --volumes deletes it")
     try:
         with gzip.GzipFile(fileobj=source) as compressed, tarfile.open(fileobj=compressed, mode="r|") as archive:
             # Owners by number, for the users are those of other images.
@@ -81,7 +83,7 @@ def _is_locked(path: Path) -> bool:
 
 
 def _start_over() -> str:
-    return "docker compose down --volumes before the next try"
+    return f"{COMPOSE} down --volumes before the next try"
 
 
 def main(arguments: list[str]) -> None:

@@ -11,8 +11,8 @@ dev: ## The same with the code of this folder mounted and reloaded when it chang
 	@$(COMPOSE) -f docker-compose.yml -f docker-compose.dev.yml up --build --wait --remove-orphans
 	@sh docker/addresses.sh
 
-down: ## Stop the stack; its data stays (docker compose down -v removes that too)
-	@$(COMPOSE) down --remove-orphans
+down: ## Stop the stack; its data stays (docker compose --profile '*' down -v removes that too)
+	@$(COMPOSE) --profile '*' down --remove-orphans
 
 logs: ## Follow the logs of the stack
 	@$(COMPOSE) logs --follow --tail 50

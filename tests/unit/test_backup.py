@@ -65,7 +65,7 @@ def test_a_stack_that_runs_is_not_saved(backup: ModuleType, full: Path) -> None:
     (full / "postgres_data" / "17").mkdir()
     (full / "postgres_data" / "17" / "postmaster.pid").write_text("1")
     output = io.BytesIO()
-    with pytest.raises(backup.BackupRefused, match="docker compose stop"):
+    with pytest.raises(backup.BackupRefused, match=r"docker compose --profile '\*' stop"):
         backup.save(full, output)
     assert output.getvalue() == b""
 
@@ -80,7 +80,7 @@ def test_a_mysql_that_runs_is_not_saved_though_postgresql_has_ended(backup: Modu
     ) as mysql:
         assert mysql.stdout is not None
         mysql.stdout.readline()
-        with pytest.raises(backup.BackupRefused, match="docker compose stop"):
+        with pytest.raises(backup.BackupRefused, match=r"docker compose --profile '\*' stop"):
             backup.save(full, output)
         mysql.communicate(b"\n")
     assert output.getvalue() == b""
@@ -96,7 +96,7 @@ def test_volumes_without_data_are_no_backup(backup: ModuleType, empty: Path) -> 
 
 def test_nothing_is_written_over(backup: ModuleType, full: Path, empty: Path) -> None:
     (empty / "minio_data" / "mine").write_text("kept")
-    with pytest.raises(backup.BackupRefused, match="data in minio_data: docker compose down --volumes"):
+    with pytest.raises(backup.BackupRefused, match=r"data in minio_data: docker compose --profile '\*' down --volumes"):
         backup.load(empty, io.BytesIO(saved(backup, full)))
     assert [path.name for path in empty.glob("*/*")] == ["mine"]
 
