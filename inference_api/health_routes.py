@@ -36,7 +36,12 @@ def health_routes(store: ModelStore, metrics: ServiceMetrics, default: str) -> A
             registry=store.registry_report or "ok",
         )
 
-    @router.get("/metrics", tags=["service"], response_class=Response)
+    @router.get(
+        "/metrics",
+        tags=["service"],
+        response_class=Response,
+        responses={200: {"description": "Metrics", "content": {"text/plain": {"schema": {"type": "string"}}}}},
+    )
     async def prometheus() -> Response:
         """Metrics in Prometheus' text format."""
         # Between two polls it may have fallen silent.

@@ -8,7 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Body, Depends, Header, Query, Request, Response
+from pydantic import BaseModel
 
 from inference_api.errors import Refusal
 from inference_api.model_schema import record_schema
@@ -44,6 +45,28 @@ RollBack = Callable[[str, int | None, str], dict[str, Any]]
 
 class NotInHistory(PipelineError):
     """The champion was moved, but the record of it could not be written: repeating the roll back would go further."""
+
+
+_REFUSALS: dict[int | str, dict[str, Any]] = {
+    401: {"description": "X-API-Key is missing or wrong"},
+    404: {"description": "No such model"},
+    413: {"description": "The body is larger than an operation takes"},
+    503: {"description": "The model registry or the warehouse cannot be used; see Retry-After"},
+}
+_TRAFFIC_EXAMPLES: dict[str, Any] = {
+    "canary": {"value": {"mode": "canary", "alias": "challenger", "share": 0.1}},
+    "shadow": {"value": {"mode": "shadow", "share": 1}},
+    "off": {"value": {"mode": "off"}},
+}
+_ROLLBACK_EXAMPLES: dict[str, Any] = {
+    "previous champion": {"value": {"reason": "worse in the field"}},
+    "a version": {"value": {"to": 3, "reason": "worse in the field"}},
+}
+
+
+def _goes_on(reply: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
+    """Refusals, and the reply to who does not wait any longer."""
+    return {202: {"model": reply, "description": "It takes long, and goes on"}, **_REFUSALS}
 
 
 def _log_late(name: str, done: "Future[Any]") -> None:
@@ -156,8 +179,15 @@ def model_routes(store: ModelStore, selector: Selector, api_key: str, roll_back:
         asked = query.version is not None or query.alias is not None
         return _detail(state, await selector.predictor(name, query) if asked else state.predictor)
 
-    @router.put("/models/{name}/traffic", tags=["operations"], dependencies=[Depends(authorised)])
-    async def traffic(name: str, rule: TrafficRule, response: Response) -> TrafficReply:
+    @router.put(
+        "/models/{name}/traffic",
+        tags=["operations"],
+        dependencies=[Depends(authorised)],
+        responses=_goes_on(TrafficReply),
+    )
+    async def traffic(
+        name: str, rule: Annotated[TrafficRule, Body(openapi_examples=_TRAFFIC_EXAMPLES)], response: Response
+    ) -> TrafficReply:
         """Let another version shadow the champion, or take a share of its requests; mode `off` ends both.
 
         Kept in the model registry: of several workers and replicas, the others follow at their next poll.
@@ -170,7 +200,12 @@ def model_routes(store: ModelStore, selector: Selector, api_key: str, roll_back:
         found = traffic_reply(store.state(name))
         return found or TrafficReply(**rule.model_dump(), version=None, problem=f"{name} has no champion yet")
 
-    @router.post("/models/{name}/reload", tags=["operations"], dependencies=[Depends(authorised)])
+    @router.post(
+        "/models/{name}/reload",
+        tags=["operations"],
+        dependencies=[Depends(authorised)],
+        responses=_goes_on(ModelSummary),
+    )
     async def reload(name: str, response: Response) -> ModelSummary:
         """Look for a new champion now, instead of at the next poll; 202 when that takes longer than a few seconds.
 
@@ -184,8 +219,17 @@ def model_routes(store: ModelStore, selector: Selector, api_key: str, roll_back:
             raise Refusal(503, f"the model registry cannot be read: {store.registry_problem}", retry_after=5)
         return summary(store.state(name))
 
-    @router.post("/models/{name}/rollback", tags=["operations"], dependencies=[Depends(authorised)])
-    async def rollback(name: str, response: Response, request: RollbackRequest | None = None) -> RollbackReply:
+    @router.post(
+        "/models/{name}/rollback",
+        tags=["operations"],
+        dependencies=[Depends(authorised)],
+        responses={**_goes_on(RollbackReply), 409: {"description": "Nothing to roll back to, or no such version"}},
+    )
+    async def rollback(
+        name: str,
+        response: Response,
+        request: Annotated[RollbackRequest | None, Body(openapi_examples=_ROLLBACK_EXAMPLES)] = None,
+    ) -> RollbackReply:
         """Make the previous champion (or the version named) the champion again, and serve it.
 
         With a `warning`, the champion was moved but the history does not say so, or may be moved yet (202): do not

@@ -16,6 +16,7 @@ from inference_api.model_state import ModelState
 from inference_api.model_store import ModelStore
 from inference_api.openapi_protocols import protocol_paths, protocol_schemas
 from inference_api.prediction_routes import MODEL_PREDICT_PATH, PREDICT_PATH, Reply
+from inference_api.predictor import Predictor
 from inference_api.request_schema import MODEL_KEY, RECORDS_KEY
 
 DESCRIPTION = """Predictions by the champion of every registered model.
@@ -58,6 +59,8 @@ _ERRORS = {
     "503": "The model has no version to serve yet; see Retry-After",
 }
 
+_ERROR_CONTENT = {"application/json": {"schema": {"$ref": "#/components/schemas/PredictionErrors"}}}
+
 
 def live_openapi(app: FastAPI, store: ModelStore) -> Callable[[], dict[str, Any]]:
     """Make the replacement of `FastAPI.openapi`, which builds the document anew when the served models change."""
@@ -84,13 +87,16 @@ def _document(app: FastAPI, served: list[ModelState], store: ModelStore) -> dict
         "type": "object",
         "properties": {"detail": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "object"}}]}},
     }
+    _say_how_errors_look(document["paths"])
     schemas |= protocol_schemas()
-    records, examples, named_examples = [], {}, {}
+    records, named_records, examples, named_examples = [], [], {}, {}
     for state in served:
         assert state.predictor is not None
         bundle = state.predictor.bundle
         schemas[f"record_{state.name}"] = record_schema(bundle)
         records.append({"$ref": f"#/components/schemas/record_{state.name}"})
+        schemas[f"named_record_{state.name}"] = _named_record(state.predictor, is_default=state.name == store.default)
+        named_records.append({"$ref": f"#/components/schemas/named_record_{state.name}"})
         examples[state.name] = {"summary": bundle.title, "value": bundle.input_example}
         columns = {name: [value] for name, value in bundle.input_example.items()}
         examples[f"{state.name}, columns"] = {"summary": f"{bundle.title}, many", "value": {COLUMNS_KEY: columns}}
@@ -103,7 +109,7 @@ def _document(app: FastAPI, served: list[ModelState], store: ModelStore) -> dict
         "post": _operation(
             "predict",
             f"Predict one record; of {store.default} unless `{MODEL_KEY}` names another model",
-            _any_of(records),
+            _any_of(named_records),
             named_examples,
             "Reply",
             "ExplainedReply",
@@ -138,9 +144,28 @@ def _document(app: FastAPI, served: list[ModelState], store: ModelStore) -> dict
     return document
 
 
+def _named_record(predictor: Predictor, *, is_default: bool) -> dict[str, Any]:
+    """The schema of a record that says which model it is for, which one for the default model need not."""
+    schema = record_schema(predictor.bundle)
+    if not predictor.validator.has_model_key:
+        return schema
+    named = {MODEL_KEY: {"description": "the model that is to answer", "const": predictor.name}}
+    required = schema["required"] if is_default else [*schema["required"], MODEL_KEY]
+    example = {**predictor.bundle.input_example, MODEL_KEY: predictor.name}
+    return {**schema, "properties": {**schema["properties"], **named}, "required": required, "examples": [example]}
+
+
+def _say_how_errors_look(paths: dict[str, Any]) -> None:
+    """Give the errors of FastAPI's routes, which describe them in words, the schema that all have."""
+    for operations in paths.values():
+        for operation in operations.values():
+            for status, response in operation["responses"].items():
+                if status >= "400":
+                    response.setdefault("content", _ERROR_CONTENT)
+
+
 def _operation(name: str, summary: str, body: Any, examples: dict[str, Any], *replies: str) -> dict[str, Any]:
     reply = _any_of([{"$ref": f"#/components/schemas/{name}"} for name in replies])
-    errors = {"application/json": {"schema": {"$ref": "#/components/schemas/PredictionErrors"}}}
     return {
         "tags": ["predictions"],
         "parameters": _PARAMETERS,
@@ -149,7 +174,7 @@ def _operation(name: str, summary: str, body: Any, examples: dict[str, Any], *re
         "requestBody": {"required": True, "content": {"application/json": {"schema": body, "examples": examples}}},
         "responses": {
             "200": {"description": "The prediction", "content": {"application/json": {"schema": reply}}},
-            **{status: {"description": text, "content": errors} for status, text in _ERRORS.items()},
+            **{status: {"description": text, "content": _ERROR_CONTENT} for status, text in _ERRORS.items()},
         },
     }
 

@@ -71,8 +71,12 @@ def _json(schema: str) -> dict[str, Any]:
     return {"application/json": {"schema": {"$ref": _REF.format(name=schema)}}}
 
 
-def _v2_errors() -> dict[str, Any]:
-    texts = {"400": "What is wrong, by tensor and row", "404": "No such model or version", "503": "Not loaded (yet)"}
+def _v2_errors(**more: str) -> dict[str, Any]:
+    texts = more | {
+        "400": "What is wrong, by tensor and row",
+        "404": "No such model or version",
+        "503": "Not loaded (yet)",
+    }
     return {status: {"description": text, "content": _json("V2Error")} for status, text in texts.items()}
 
 
@@ -91,6 +95,14 @@ def _v2_get(
     }
 
 
+# Of requests that have a body.
+_BODY_ERRORS = {
+    "413": "Too many records or bytes",
+    "415": "A content type or compression that is not accepted",
+    "429": "Saturated; see Retry-After",
+}
+
+
 def _v2_infer(
     operation_id: str, summary: str, examples: dict[str, Any], parameters: list[dict[str, Any]]
 ) -> dict[str, Any]:
@@ -102,7 +114,10 @@ def _v2_infer(
             "summary": summary,
             "parameters": parameters,
             "requestBody": {"required": True, "content": body},
-            "responses": {"200": {"description": "The outputs", "content": _json("InferReply")}, **_v2_errors()},
+            "responses": {
+                "200": {"description": "The outputs", "content": _json("InferReply")},
+                **_v2_errors(**_BODY_ERRORS),
+            },
         }
     }
 
@@ -119,7 +134,11 @@ def _invocations(operation_id: str, parameters: list[dict[str, Any]], shown: lis
         "application/json": {"schema": {"oneOf": forms}, "examples": examples},
         f"text/{CSV}": {"schema": {"type": "string"}, "examples": tables},
     }
-    errors = {"400": "What is wrong, by feature and row", "404": "No such model", "503": "Not loaded (yet)"}
+    errors = _BODY_ERRORS | {
+        "400": "What is wrong, by feature and row",
+        "404": "No such model",
+        "503": "Not loaded (yet)",
+    }
     return {
         "tags": [_MLFLOW_TAG],
         "operationId": operation_id,

@@ -3,7 +3,10 @@
 import json
 from typing import Any
 
-from .conftest import Service
+import jsonschema
+import pytest
+
+from .conftest import API_KEY, MakeService, Service
 
 # What each path of the document stands for when its examples are sent.
 VALUES = {"version": "1"}
@@ -44,3 +47,66 @@ def test_examples_are_requests_that_work(service: Service) -> None:
                 assert reply.status_code == 200, f"{url} {body}: {reply.text}"
                 sent += 1
     assert sent > 20
+
+
+def _is_valid(document: dict[str, Any], content: dict[str, Any], value: Any) -> bool:
+    # References lead to the components of the document.
+    schema = content["application/json"]["schema"] | {"components": document["components"]}
+    return bool(jsonschema.Draft202012Validator(schema).is_valid(value))
+
+
+def test_examples_are_as_the_schemas_of_the_bodies_say(service: Service) -> None:
+    document, checked = _document(service), 0
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            content = operation.get("requestBody", {}).get("content", {})
+            if not content:
+                continue
+            assert content["application/json"]["examples"], path
+            for name, example in content["application/json"]["examples"].items():
+                assert _is_valid(document, content, example["value"]), (path, name)
+                checked += 1
+    assert checked > 20
+
+
+def test_body_of_predict_names_its_model(service: Service) -> None:
+    document = _document(service)
+    content = document["paths"]["/predict"]["post"]["requestBody"]["content"]
+    penguin = dict(service.store.find("penguins").bundle.input_example)
+    tree = dict(service.store.find("covertype").bundle.input_example)
+    assert _is_valid(document, content, penguin | {"model": "penguins"})
+    assert _is_valid(document, content, tree)
+    assert not _is_valid(document, content, penguin)
+    assert not _is_valid(document, content, penguin | {"model": "covertype"})
+
+
+@pytest.mark.parametrize(
+    ("method", "route", "url", "key", "body", "status"),
+    [
+        ("post", "/predict", "/predict", False, {}, 422),
+        ("post", "/models/{name}/predict", "/models/nope/predict", False, {}, 404),
+        ("get", "/models/{name}", "/models/nope", False, None, 404),
+        ("post", "/models/{name}/reload", "/models/covertype/reload", False, None, 401),
+        ("post", "/models/{name}/reload", "/models/covertype/reload", True, None, 200),
+        ("post", "/models/{name}/reload", "/models/nope/reload", True, None, 404),
+        ("put", "/models/{name}/traffic", "/models/covertype/traffic", False, {"mode": "off"}, 401),
+        ("put", "/models/{name}/traffic", "/models/covertype/traffic", True, {"mode": "off"}, 200),
+        ("put", "/models/{name}/traffic", "/models/covertype/traffic", True, {"mode": "on"}, 422),
+        ("put", "/models/{name}/traffic", "/models/covertype/traffic", True, {"mode": "x" * 70_000}, 413),
+        ("post", "/models/{name}/rollback", "/models/covertype/rollback", False, {}, 401),
+        ("post", "/models/{name}/rollback", "/models/nope/rollback", True, {}, 404),
+        ("post", "/models/{name}/feedback", "/models/covertype/feedback", False, {}, 409),
+        ("get", "/data/{use_case}", "/data/nope", False, None, 404),
+        ("post", "/invocations", "/invocations", False, {}, 400),
+        ("post", "/v2/models/{name}/infer", "/v2/models/nope/infer", False, {}, 404),
+    ],
+)
+def test_replies_are_as_the_document_says(
+    make_service: MakeService, method: str, route: str, url: str, key: bool, body: Any, status: int
+) -> None:
+    service = make_service(prediction_log=False)
+    document = _document(service)
+    reply = service.client.request(method, url, json=body, headers={"X-API-Key": API_KEY} if key else {})
+    assert reply.status_code == status
+    content = document["paths"][route][method]["responses"][str(status)]["content"]
+    assert _is_valid(document, content, reply.json()), reply.text
