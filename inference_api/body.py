@@ -30,7 +30,7 @@ class BodyReader:
     ------
     Refusal
         413 as soon as a body is known to be too large; 429 when too much is held already; 415 for a compression that is
-        not accepted.
+        not accepted; 400 for a body that was lost to an upgrade of the protocol.
     """
 
     def __init__(self, limit: int, advice: str = " (MAX_BODY_BYTES); send fewer records per request") -> None:
@@ -47,6 +47,8 @@ class BodyReader:
             body = await self._read_rest(scope, receive, body)
         elif len(body) > self._limit:
             raise self._too_large()
+        if not body:
+            _check_upgrade(scope["headers"])
         if body.startswith(GZIP_MAGIC):
             check_encoding(scope["headers"], packed=True)
         return body
@@ -129,4 +131,15 @@ def check_encoding(headers: Iterable[tuple[bytes, bytes]], *, packed: bool | Non
         raise Refusal(
             415,
             "compressed bodies are accepted with Content-Encoding: gzip only; send it so, or the body as it is",
+        )
+
+
+def _check_upgrade(headers: Iterable[tuple[bytes, bytes]]) -> None:
+    """Refuse a request whose body the server leaves to another protocol (Java's client asks for HTTP/2 by default)."""
+    wanted = b", ".join(value for name, value in headers if name == b"upgrade")
+    if wanted:
+        raise Refusal(
+            400,
+            f"the request asks to be upgraded to {wanted[:60].decode('latin-1')}, and has no body otherwise; "
+            "this service speaks HTTP/1.1: send it as that",
         )

@@ -51,6 +51,7 @@ _PARAMETERS = [
 ]
 
 _ERRORS = {
+    "400": "A request to be upgraded to another protocol, whose body is lost",
     "404": "No such model",
     "413": "Too many records or bytes",
     "415": "A content type or compression that is not accepted",

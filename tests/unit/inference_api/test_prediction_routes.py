@@ -216,6 +216,15 @@ def test_compression_that_is_not_accepted_is_refused_with_the_remedy(
     assert "Content-Encoding: gzip" in reply.json()["detail"]
 
 
+@pytest.mark.parametrize("url", ["/predict", "/models/covertype/predict", "/v2/models/covertype/infer"])
+def test_body_that_is_lost_to_an_upgrade_of_the_protocol_is_explained(service: Service, url: str) -> None:
+    # What the server makes of a body after `Upgrade: h2c`: nothing.
+    reply = service.client.post(url, headers={"Upgrade": "h2c", "Connection": "Upgrade, HTTP2-Settings"})
+    assert reply.status_code == 400
+    assert "h2c" in reply.text
+    assert "HTTP/1.1" in reply.text
+
+
 def test_saturated_service_says_so(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prediction_routes, "WAITING_REQUESTS", 0)
     reply = service.client.post("/models/covertype/predict", json={"records": [COURSE_RECORD] * 200})
