@@ -1,5 +1,6 @@
 """What goes down comes back, and nothing is lost. After the loop has run."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,21 @@ def test_down_and_up_keeps_everything(stack: ComposeStack) -> None:
     assert stack.wait("prediction", lambda: prediction(stack))["model_version"] >= version
     done = stack.inside("airflow-scheduler", "mlops", "audit", "covertype")
     assert done.returncode == 0, done.stdout + done.stderr
+    last = newest_batch(stack)
+    stack.wait("next batch", lambda: newest_batch(stack) > last)
+
+
+def test_old_runs_of_airflow_are_deleted_with_the_commands_of_the_docs(stack: ComposeStack) -> None:
+    operations = (Path(__file__).resolve().parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
+    commands = re.search(r"airflow-scheduler sh -c \\\n +'(airflow db clean .*?)'\n", operations, re.DOTALL)
+    assert commands is not None
+    runs = "/var/log/airflow/dag_id=collect_covertype"
+    stack.inside("airflow-scheduler", "sh", "-c", f"mkdir -p {runs}/old/task && touch -d '40 days ago' {runs}/old")
+    done = stack.inside("airflow-scheduler", "sh", "-ec", commands[1])
+    assert done.returncode == 0, done.stdout + done.stderr
+    left = stack.inside("airflow-scheduler", "ls", runs).stdout.split()
+    assert left
+    assert "old" not in left
     last = newest_batch(stack)
     stack.wait("next batch", lambda: newest_batch(stack) > last)
 
