@@ -9,7 +9,7 @@ from inference_api.answers import Columns
 from inference_api.asgi import Body
 from inference_api.errors import MOST_MISTAKES, invalid, mistake
 from inference_api.record_columns import RecordColumns
-from inference_api.request_schema import RECORDS_KEY, RecordValidator, Values, not_a_record, too_many
+from inference_api.request_schema import LARGE_BYTES, RECORDS_KEY, RecordValidator, Values, not_a_record, too_many
 
 # What is decoded at a time: about a millisecond of work.
 PIECE_BYTES = 512 * 1024
@@ -76,7 +76,8 @@ class _Reader:
         rows: list[Values] = []
         while place < stop:
             index = self.count + len(rows)
-            found = _RECORD.match(self._body, place, self._end)
+            # No record is that long; one that is would keep other requests waiting while it is read.
+            found = _RECORD.match(self._body, place, min(place + LARGE_BYTES, self._end))
             last = found is not None and _SPACE.match(self._body, found.end(), self._end) is not None
             if found is None or bool(found[2]) == last:
                 raise self._no_record(index)
@@ -100,5 +101,8 @@ class _Reader:
             self.records.add(rows)
 
     def _no_record(self, index: int) -> Exception:
-        message = f"record {index} is not a flat JSON object of numbers, texts and null, followed by a comma or the end"
+        message = (
+            f"record {index} is not a flat JSON object of numbers, texts and null, of at most {LARGE_BYTES:,} bytes "
+            "and followed by a comma or the end"
+        )
         return invalid([*self.mistakes, mistake((RECORDS_KEY, index), message, "json_invalid")])

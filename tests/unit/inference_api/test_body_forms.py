@@ -254,6 +254,15 @@ def test_large_bodies_that_make_no_sense_are_refused(service: Service, body: byt
     assert message in reply.text
 
 
+def test_record_that_is_longer_than_any_is_not_read(service: Service) -> None:
+    keys = b",".join(b'"k%d":1' % number for number in range(100_000))
+    reply = service.client.post("/models/covertype/predict", content=b'{"records":[{' + keys + b"}]}")
+    assert reply.status_code == 422
+    (detail,) = reply.json()["detail"]
+    assert detail["loc"] == ["body", "records", 0]
+    assert "of at most 1,048,576 bytes" in detail["msg"]
+
+
 def test_large_body_that_is_looked_at_closely_is_not_copied_for_each_record(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
