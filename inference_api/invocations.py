@@ -4,6 +4,7 @@ What that server ignores is ignored here as well: features that a model does not
 """
 
 import csv
+from collections.abc import Collection
 from importlib.metadata import version
 from typing import Any
 
@@ -111,7 +112,7 @@ class _Scoring:
 
     def _answer(self, predictor: Predictor, body: Body, ticket: Ticket, as_csv: bool) -> bytes:
         most = self._service.max_records
-        place, sources = read_csv(body, most) if as_csv else read_json(body, most)
+        place, sources = read_csv(body, most) if as_csv else read_json(body, most, predictor.validator.columns)
         columns = _checked(predictor, place, sources, most)
         answers = self._service.answer_batch(predictor, columns, place, ticket)
         return _encode(InvocationsReply(_predictions(predictor, answers)))
@@ -139,8 +140,8 @@ def _is_csv(scope: Scope) -> bool:
     return kind == "text/csv"
 
 
-def read_json(body: Body, most: int) -> tuple[str, dict[str, list[Any]]]:
-    """Read a JSON body: which of the `FORMS` it has, and its columns, any of them.
+def read_json(body: Body, most: int, features: Collection[str]) -> tuple[str, dict[str, list[Any]]]:
+    """Read a JSON body: which of the `FORMS` it has, and its columns, of records those that are among `features`.
 
     Raises
     ------
@@ -160,17 +161,18 @@ def read_json(body: Body, most: int) -> tuple[str, dict[str, list[Any]]]:
     if len(forms) != 1:
         message = f"the body must be a JSON object with exactly one of {', '.join(FORMS)}"
         raise invalid([mistake((), message, "form")])
-    return forms[0], _columns(forms[0], payload[forms[0]])
+    return forms[0], _columns(forms[0], payload[forms[0]], features)
 
 
 _KEYS = {"split": SPLIT, "records": RECORDS, "instances": INSTANCES, "inputs": INPUTS}
 
 
-def _columns(form: str, value: Any) -> dict[str, list[Any]]:
+def _columns(form: str, value: Any, features: Collection[str]) -> dict[str, list[Any]]:
     if isinstance(value, _Split):
         return _split(value.columns, value.data)
     if isinstance(value, list) and form != SPLIT and all(isinstance(row, dict) for row in value):
-        names = dict.fromkeys(name for row in value for name in row)
+        # Only those of the model: thousands of records, each with names of its own, would make millions of values.
+        names = [name for name in features if any(name in row for row in value)]
         return {name: [row.get(name) for row in value] for name in names}
     if form == SPLIT:
         columns, data = (value.get("columns"), value.get("data")) if isinstance(value, dict) else (None, None)

@@ -15,7 +15,7 @@ from inference_api.columnar import ColumnReader
 from inference_api.errors import invalid, mistake
 from inference_api.fields import printable
 from inference_api.predictor import Predictor
-from inference_api.request_schema import not_a_record
+from inference_api.request_schema import not_a_record, too_many
 
 INPUTS_KEY = "inputs"
 NUMERIC = ("INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64", "FP16", "FP32", "FP64")
@@ -123,7 +123,7 @@ def read_inputs(predictor: Predictor, request: InferRequest, most: int) -> Colum
         if not shape or len(shape) > 2 or (len(shape) == 2 and shape[1] != 1) or shape[0] < 0:
             message = "shape must be [N] or [N, 1], with one value a record"
             mistakes.append(mistake((*loc, "shape"), message, "shape"))
-        sources[name] = _flat(tensor.data)
+        sources[name] = _flat(tensor.data, most)
     if mistakes:
         raise invalid(mistakes)
     columns = ColumnReader.of(predictor.validator).read(sources, (INPUTS_KEY,), most)
@@ -137,9 +137,13 @@ def read_inputs(predictor: Predictor, request: InferRequest, most: int) -> Colum
     return columns
 
 
-def _flat(data: msgspec.Raw) -> msgspec.Raw:
+def _flat(data: msgspec.Raw, most: int) -> msgspec.Raw:
     """The JSON of a list of values, where each may have been in a list of its own."""
-    if _NESTED.match(bytes(data)):
+    text = bytes(data)
+    if _NESTED.match(text):
+        # Before they take memory: a list of one value takes thirty times its text. (Few brackets are inside of texts.)
+        if text.count(b"[") > 2 * most + 1:
+            raise too_many(most)
         try:
             rows = _nested.decode(data)
         except msgspec.DecodeError:

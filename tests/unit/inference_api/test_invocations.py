@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from inference_api.invocations import read_json
 from tests.course_client import COURSE_RECORD
 
 from .conftest import MakeService, MemoryRegistry, Service
@@ -135,3 +136,10 @@ def test_ping_and_version(make_service: MakeService, service: Service, tmp_path:
     assert service.client.get("/version").text.count(".") == 2
     empty = make_service(registry=MemoryRegistry(), model_cache_dir=tmp_path / "none")
     assert empty.client.get("/ping").status_code == 404
+
+
+def test_names_that_records_make_up_take_no_memory() -> None:
+    records = [{f"k{number}": 1, "a": number} for number in range(3)]
+    body = json.dumps({"dataframe_records": records}).encode()
+    # Of every name a list with a value for each record would be millions of values.
+    assert read_json(body, 10, ("a", "b")) == ("dataframe_records", {"a": [0, 1, 2]})

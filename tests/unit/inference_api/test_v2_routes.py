@@ -7,6 +7,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from inference_api import v2_protocol
 from tests.course_client import COURSE_RECORD
 
 from . import v2_schema
@@ -208,3 +209,15 @@ def test_predictions_are_logged_and_counted(service: Service) -> None:
     assert 'inference_requests_total{method="POST",route="/v2/models/{name}/infer",status="200"} 1.0' in metrics
     service.client.__exit__(None, None, None)
     assert [row["request_id"] for row in service.logged] == ["mine"]
+
+
+def test_too_many_nested_values_are_refused_before_they_take_memory(
+    make_service: MakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = make_service(max_records=10)
+    # A list for each value: 28 MB of them would take more than a gigabyte.
+    monkeypatch.setattr(v2_protocol, "_nested", None)
+    tensor = {"name": "Elevation", "shape": [50, 1], "datatype": "INT64", "data": [[1]] * 50}
+    reply = service.client.post("/v2/models/covertype/infer", json={"inputs": [tensor]})
+    assert reply.status_code == 413
+    assert "at most 10 records" in reply.json()["error"]
