@@ -21,6 +21,8 @@ INPUTS_KEY = "inputs"
 NUMERIC = ("INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64", "FP16", "FP32", "FP64")
 DATATYPES = (*NUMERIC, "BYTES", "BOOL")
 _ANY_LENGTH = -1
+# In nested values, where texts may have commas of their own.
+MOST_COMMAS = 1_000_000
 
 _NESTED = re.compile(rb"\[\s*\[")
 
@@ -142,7 +144,7 @@ def _flat(data: msgspec.Raw, most: int) -> msgspec.Raw:
     text = bytes(data)
     if _NESTED.match(text):
         # Before they take memory: a list of one value takes thirty times its text. (Few brackets are inside of texts.)
-        if text.count(b"[") > 2 * most + 1:
+        if text.count(b"[") > 2 * most + 1 or text.count(b",") > max(MOST_COMMAS, 20 * most):
             raise too_many(most)
         try:
             rows = _nested.decode(data)

@@ -211,13 +211,15 @@ def test_predictions_are_logged_and_counted(service: Service) -> None:
     assert [row["request_id"] for row in service.logged] == ["mine"]
 
 
+@pytest.mark.parametrize("data", [[[1]] * 50, [[1] * 50]], ids=["many lists", "one long list"])
 def test_too_many_nested_values_are_refused_before_they_take_memory(
-    make_service: MakeService, monkeypatch: pytest.MonkeyPatch
+    make_service: MakeService, monkeypatch: pytest.MonkeyPatch, data: list[list[int]]
 ) -> None:
-    service = make_service(max_records=10)
+    service = make_service(max_records=2)
+    monkeypatch.setattr(v2_protocol, "MOST_COMMAS", 40)
     # A list for each value: 28 MB of them would take more than a gigabyte.
     monkeypatch.setattr(v2_protocol, "_nested", None)
-    tensor = {"name": "Elevation", "shape": [50, 1], "datatype": "INT64", "data": [[1]] * 50}
+    tensor = {"name": "Elevation", "shape": [50, 1], "datatype": "INT64", "data": data}
     reply = service.client.post("/v2/models/covertype/infer", json={"inputs": [tensor]})
     assert reply.status_code == 413
-    assert "at most 10 records" in reply.json()["error"]
+    assert "at most 2 records" in reply.json()["error"]
