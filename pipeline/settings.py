@@ -83,7 +83,6 @@ class PipelineSettings(ServiceSettings):
     dask_scheduler_address: str | None = Field(
         default=None, description="tcp://host:8786 of a Dask scheduler: the search runs on its workers"
     )
-
     predictions_kept_days: float = Field(default=90, ge=0, description="older predictions are deleted; 0 keeps all")
     predictions_kept_rows: int = Field(
         default=2_000_000, ge=0, description="newest predictions that each use case keeps; 0 keeps all"

@@ -1,6 +1,5 @@
 """All volumes of the stack in one archive, and back."""
 
-import importlib.util
 import io
 import subprocess
 import sys
@@ -10,19 +9,14 @@ from types import ModuleType
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.docker_scripts import load_script
+
 VOLUMES = ("mysql_data", "minio_data", "postgres_data", "source_data")
 
 
 @pytest.fixture(scope="module")
 def backup() -> ModuleType:
-    # Not imported by name: the folder is called like a package of PyPI.
-    spec = importlib.util.spec_from_file_location("backup", ROOT / "docker" / "backup.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("backup")
 
 
 def volumes(folder: Path) -> Path:

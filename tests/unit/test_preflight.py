@@ -1,6 +1,5 @@
 """The checks of the first container of the stack."""
 
-import importlib.util
 import os
 from pathlib import Path
 from types import ModuleType
@@ -8,20 +7,14 @@ from types import ModuleType
 import pytest
 
 from pipeline.settings import DEVELOPMENT_SECRET_PREFIX
+from tests.docker_scripts import load_script
 
-ROOT = Path(__file__).resolve().parents[2]
 FERNET_KEY = "Zm9ydHktdHdvLWlzLXRoZS1hbnN3ZXItdG8tYWxsLS0="
 
 
 @pytest.fixture(scope="module")
 def preflight() -> ModuleType:
-    # Not imported by name: the folder is called like a package of PyPI.
-    spec = importlib.util.spec_from_file_location("preflight", ROOT / "docker" / "preflight.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("preflight")
 
 
 @pytest.fixture
