@@ -183,6 +183,7 @@ def test_unknown_names_do_not_each_ask_the_registry(service: Service, monkeypatc
     def refuse() -> dict[str, dict[str, str]]:
         raise AssertionError("it has been read a moment ago")
 
+    monkeypatch.setattr(selection, "LOOK_SECONDS", 3600.0)
     monkeypatch.setattr(service.registry, "model_tags", refuse)
     for number in range(20):
         assert service.client.get(f"/models/nobody-{number}").status_code == 404
