@@ -53,6 +53,10 @@ class BodyReader:
             check_encoding(scope["headers"], packed=True)
         return body
 
+    def unpacked(self, body: Body) -> Body:
+        """The body as it is, or what it was made from when it is gzip; raises as `inflate` does."""
+        return self.inflate(body) if body.startswith(GZIP_MAGIC) else body
+
     def inflate(self, body: Body) -> bytes:
         """What a gzip body was made from.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from inference_api.body import GZIP_MAGIC, BodyReader, check_encoding
+from inference_api.body import BodyReader, check_encoding
 from inference_api.collaborators import Records
 from inference_api.errors import Refusal
 from inference_api.feedback import check_known, outcome_field, read_feedback
@@ -115,8 +115,7 @@ def feedback_routes(
         def work() -> FeedbackReply:
             state, use_case = known_model(store, records, name)
             field = outcome_field(use_case, state.predictor.bundle if state and state.predictor else None)
-            unpacked = bodies.inflate(body) if body.startswith(GZIP_MAGIC) else body
-            found = read_feedback(unpacked, field, most)
+            found = read_feedback(bodies.unpacked(body), field, most)
             warehouse = records.warehouse()
             _check_logged(name, found, warehouse, log, waiting)
             replaced = warehouse.store_feedback(name, found)

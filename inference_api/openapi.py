@@ -14,7 +14,7 @@ from inference_api.explained_replies import ExplainedManyReply, ExplainedReply
 from inference_api.model_schema import record_schema
 from inference_api.model_state import ModelState
 from inference_api.model_store import ModelStore
-from inference_api.openapi_protocols import protocol_paths, protocol_schemas
+from inference_api.openapi_protocols import BODY_ERRORS, protocol_paths, protocol_schemas
 from inference_api.prediction_routes import MODEL_PREDICT_PATH, PREDICT_PATH, Reply
 from inference_api.predictor import Predictor
 from inference_api.request_schema import MODEL_KEY, RECORDS_KEY
@@ -53,10 +53,8 @@ _PARAMETERS = [
 _ERRORS = {
     "400": "A request to be upgraded to another protocol, whose body is lost",
     "404": "No such model",
-    "413": "Too many records or bytes",
-    "415": "A content type or compression that is not accepted",
+    **BODY_ERRORS,
     "422": "A mistake in the record: each is named with its field and what the field accepts",
-    "429": "Saturated; see Retry-After",
     "503": "The model has no version to serve yet; see Retry-After",
 }
 

@@ -96,7 +96,7 @@ def _v2_get(
 
 
 # Of requests that have a body.
-_BODY_ERRORS = {
+BODY_ERRORS = {
     "413": "Too many records or bytes",
     "415": "A content type or compression that is not accepted",
     "429": "Saturated; see Retry-After",
@@ -116,7 +116,7 @@ def _v2_infer(
             "requestBody": {"required": True, "content": body},
             "responses": {
                 "200": {"description": "The outputs", "content": _json("InferReply")},
-                **_v2_errors(**_BODY_ERRORS),
+                **_v2_errors(**BODY_ERRORS),
             },
         }
     }
@@ -134,7 +134,7 @@ def _invocations(operation_id: str, parameters: list[dict[str, Any]], shown: lis
         "application/json": {"schema": {"oneOf": forms}, "examples": examples},
         f"text/{CSV}": {"schema": {"type": "string"}, "examples": tables},
     }
-    errors = _BODY_ERRORS | {
+    errors = BODY_ERRORS | {
         "400": "What is wrong, by feature and row",
         "404": "No such model",
         "503": "Not loaded (yet)",

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from inference_api.asgi import JSON_TYPE
-from inference_api.body import GZIP_MAGIC, BodyReader, check_encoding
+from inference_api.body import BodyReader, check_encoding
 from inference_api.quick_lane import starting_with
 from inference_api.request_schema import parse_json
 
@@ -32,8 +32,7 @@ class OperationRoute(APIRoute):
         async def with_small_body(request: Request) -> Response:
             body = await bodies.read(request.scope, request.receive)
             check_encoding(request.scope["headers"])
-            if body.startswith(GZIP_MAGIC):
-                body = bodies.inflate(body)
+            body = bodies.unpacked(body)
             if body.strip():
                 parse_json(body)  # which says better what is wrong, and where
             message = {"type": "http.request", "body": bytes(body), "more_body": False}
