@@ -29,6 +29,11 @@ def newest_batch(stack: ComposeStack) -> int:
     return int(stack.sql("SELECT COALESCE(MAX(id), 0) FROM collection_ledger WHERE use_case = 'covertype'")[0][0])
 
 
+def wait_for_next_batch(stack: ComposeStack) -> None:
+    last = stack.wait("ledger", lambda: newest_batch(stack))
+    stack.wait("next batch", lambda: newest_batch(stack) > last)
+
+
 def prediction(stack: ComposeStack) -> dict[str, Any] | None:
     reply = requests.post(f"{stack.api}/predict", json=COURSE_RECORD, timeout=10)
     return reply.json() if reply.status_code == 200 else None
@@ -48,8 +53,7 @@ def test_a_crashed_service_comes_back(stack: ComposeStack, service: str) -> None
 
 
 def test_the_loop_goes_on_after_the_crashes(stack: ComposeStack) -> None:
-    last = stack.wait("ledger", lambda: newest_batch(stack))
-    stack.wait("next batch", lambda: newest_batch(stack) > last)
+    wait_for_next_batch(stack)
     assert stack.wait("prediction", lambda: prediction(stack))["model_name"] == "covertype"
 
 
@@ -76,8 +80,7 @@ def test_down_and_up_keeps_everything(stack: ComposeStack) -> None:
     assert stack.wait("prediction", lambda: prediction(stack))["model_version"] >= version
     done = stack.inside("airflow-scheduler", "mlops", "audit", "covertype")
     assert done.returncode == 0, done.stdout + done.stderr
-    last = newest_batch(stack)
-    stack.wait("next batch", lambda: newest_batch(stack) > last)
+    wait_for_next_batch(stack)
 
 
 def test_old_runs_of_airflow_are_deleted_with_the_commands_of_the_docs(stack: ComposeStack) -> None:
@@ -91,8 +94,7 @@ def test_old_runs_of_airflow_are_deleted_with_the_commands_of_the_docs(stack: Co
     left = stack.inside("airflow-scheduler", "ls", runs).stdout.split()
     assert left
     assert "old" not in left
-    last = newest_batch(stack)
-    stack.wait("next batch", lambda: newest_batch(stack) > last)
+    wait_for_next_batch(stack)
 
 
 def test_a_backup_brings_everything_back_to_an_empty_machine(stack: ComposeStack, tmp_path: Path) -> None:
