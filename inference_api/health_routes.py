@@ -33,7 +33,7 @@ def health_routes(store: ModelStore, metrics: ServiceMetrics, default: str) -> A
         return Readiness(
             status="ready" if store.ready else "not ready",
             models={name: summary(state) for name, state in sorted(store.states.items())},
-            registry=store.registry_report or "ok",
+            registry=store.registry.report or "ok",
         )
 
     @router.get(
@@ -45,7 +45,7 @@ def health_routes(store: ModelStore, metrics: ServiceMetrics, default: str) -> A
     async def prometheus() -> Response:
         """Metrics in Prometheus' text format."""
         # Between two polls it may have fallen silent.
-        metrics.registry_up.set(store.registry_report is None)
+        metrics.registry_up.set(store.registry.report is None)
         return Response(metrics.render(), media_type=CONTENT_TYPE_LATEST)
 
     return router

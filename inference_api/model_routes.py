@@ -215,8 +215,8 @@ def model_routes(store: ModelStore, selector: Selector, api_key: str, roll_back:
             await in_time(lambda: store.refresh(name))
         except TimeoutError:
             response.status_code = 202
-        if store.registry_problem is not None:
-            raise Refusal(503, f"the model registry cannot be read: {store.registry_problem}", retry_after=5)
+        if store.registry.problem is not None:
+            raise Refusal(503, f"the model registry cannot be read: {store.registry.problem}", retry_after=5)
         return summary(store.state(name))
 
     @router.post(
@@ -245,9 +245,9 @@ def model_routes(store: ModelStore, selector: Selector, api_key: str, roll_back:
             await in_time(lambda: store.refresh(name))
         except TimeoutError:
             raise Refusal(503, f"the model registry does not answer: {UNCHANGED}", retry_after=5) from None
-        if store.registry_problem is not None:
+        if store.registry.problem is not None:
             raise Refusal(
-                503, f"the model registry cannot be read: {store.registry_problem}; {UNCHANGED}", retry_after=5
+                503, f"the model registry cannot be read: {store.registry.problem}; {UNCHANGED}", retry_after=5
             )
         running = threads.submit(roll_back, name, wanted.to, wanted.reason)
         try:
@@ -263,7 +263,7 @@ def model_routes(store: ModelStore, selector: Selector, api_key: str, roll_back:
             warning = str(error)
         except RegistryError as error:
             await loop.run_in_executor(threads, lambda: store.refresh(name))
-            status = 409 if store.registry_problem is None else 503
+            status = 409 if store.registry.problem is None else 503
             raise Refusal(status, str(error), retry_after=None if status == 409 else 5) from error
         try:
             await in_time(lambda: store.refresh(name))

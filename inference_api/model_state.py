@@ -58,6 +58,11 @@ class ModelState:
         return traffic.predictor if beside and traffic is not None else None
 
     @property
+    def still_serving(self) -> str:
+        """The end of a sentence about a version that cannot be served."""
+        return f"; still serving version {self.predictor.version}" if self.predictor else ""
+
+    @property
     def champion(self) -> VersionInfo | None:
         return next((version for version in self.versions if version.is_champion), None)
 

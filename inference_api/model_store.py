@@ -12,18 +12,19 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any
 
+from inference_api.champion_follower import ChampionFollower
 from inference_api.errors import Refusal, without_values
 from inference_api.fields import printable
 from inference_api.memory import release_memory
 from inference_api.metrics import ServiceMetrics
-from inference_api.model_cache import ModelCache, ServedRecord
+from inference_api.model_cache import ModelCache
 from inference_api.model_loader import ModelLoader
-from inference_api.model_state import Attempts, Failures, ModelState, is_same, problem_of, shown_problem
+from inference_api.model_state import ModelState, problem_of, shown_problem
 from inference_api.predictor import Predictor
+from inference_api.registry_link import BEING_READ, RegistryLink
 from inference_api.registry_reader import RegistryReader
 from inference_api.traffic import TrafficFollower
 from pipeline.errors import PipelineError
@@ -33,14 +34,6 @@ from pipeline.traffic import TrafficRule
 logger = logging.getLogger(__name__)
 
 RETRY_AFTER_SECONDS = 5
-# A registry that hangs is said to be silent long before its client gives up.
-SILENT_SECONDS = 10.0
-# A load that takes longer is said to be under way: promotions take a tenth of a second, storage that hangs minutes.
-LONG_LOAD_SECONDS = 5.0
-NOT_ASKED = "the model registry has not been asked yet"
-BEING_READ = "the model registry is being read"
-
-Answer = TypeVar("Answer")
 
 
 class ModelStore:
@@ -67,21 +60,12 @@ class ModelStore:
     ) -> None:
         self.default = default
         self.states: Mapping[str, ModelState] = MappingProxyType({})
-        self.registry_problem: str | None = NOT_ASKED
-        # When the registry's list of models was last read, in seconds of the monotonic clock; 0 for never.
-        self.listed_at = 0.0
-        self._registry_problem_since: datetime | None = None
-        # When the question was asked that waits for its answer.
-        self._asked_at: float | None = None
-        self._open_registry = open_registry
-        self._registry: RegistryReader | None = None
-        self._cache = cache
+        self.registry = RegistryLink(open_registry, poll_seconds)
         self._loader = ModelLoader(cache, metrics, allow_pickle=allow_pickle)
+        self._champions = ChampionFollower(self._loader, cache, poll_seconds, self._publish)
         self._traffic = TrafficFollower(self._loader, poll_seconds)
         self._poll_seconds = poll_seconds
         self._metrics = metrics
-        self._attempts: dict[str, Attempts] = {}
-        self._outage = Failures()
         self._modules = 0
         self._refreshing = threading.Lock()
         self._publishing = threading.Lock()
@@ -91,18 +75,6 @@ class ModelStore:
     @property
     def ready(self) -> bool:
         return any(state.predictor is not None for state in self.states.values())
-
-    @property
-    def registry_report(self) -> str | None:
-        """`registry_problem` for anybody: whatever may name hosts is left to the log."""
-        asked_at = self._asked_at
-        silence = 0.0 if asked_at is None else time.monotonic() - asked_at
-        if self.registry_problem is None and silence >= SILENT_SECONDS:
-            return f"the model registry has not answered for {silence:.0f} s"
-        if self.registry_problem is None or self._registry_problem_since is None:
-            return self.registry_problem
-        since = self._registry_problem_since.isoformat(timespec="seconds")
-        return f"the model registry is unreachable or cannot be read since {since}; the log of this service says why"
 
     def state(self, name: str) -> ModelState:
         """What is known of a model.
@@ -115,11 +87,11 @@ class ModelStore:
         state = self.states.get(name)
         if state is not None:
             return state
-        if self.listed_at:
+        if self.registry.listed_at:
             raise Refusal(
                 404, f"there is no model {printable(name)!r}; models: {', '.join(sorted(self.states)) or 'none yet'}"
             )
-        report = self.registry_report or BEING_READ
+        report = self.registry.report or BEING_READ
         raise Refusal(503, f"{printable(name)!r} is not known here: {report}", retry_after=RETRY_AFTER_SECONDS)
 
     def find(self, name: str) -> Predictor:
@@ -127,14 +99,14 @@ class ModelStore:
         state = self.states.get(name) if name == self.default else self.state(name)
         if state is not None and state.predictor is not None:
             return state.predictor
-        reason = state.problem if state is not None else self.registry_report
+        reason = state.problem if state is not None else self.registry.report
         reason = reason or f"no version of {name} is registered"
         advice = f"train and promote one with `mlops train {name}`"
         raise Refusal(503, f"{name} cannot be predicted yet: {reason}; {advice}", retry_after=RETRY_AFTER_SECONDS)
 
     def load(self, version: VersionInfo) -> Predictor:
         """Load any version, off the event loop; raises whatever keeps it from being served."""
-        return self._loader.load(self._opened(), version)[0]
+        return self._loader.load(self.registry.opened(), version)[0]
 
     def set_traffic(self, name: str, rule: TrafficRule) -> None:
         """Keep a rule in the registry and follow it; off the event loop.
@@ -144,7 +116,7 @@ class ModelStore:
         RegistryError
             It cannot be kept.
         """
-        self._opened().set_traffic(name, rule)
+        self.registry.opened().set_traffic(name, rule)
         self.refresh(name)
 
     def canary_failed(self, canary: Predictor, error: Exception) -> None:
@@ -172,49 +144,45 @@ class ModelStore:
         if self._thread is not None:
             self._thread.join(timeout=1)
 
+    def load_cached(self) -> None:
+        """Serve what the cache holds until the registry has been read."""
+        with self._refreshing:
+            for state in self._champions.cached():
+                self._publish(state)
+
     def refresh(self, name: str | None = None) -> None:
         """Bring one model, or all, in line with the registry now. Never raises: failures go into the states."""
         with self._refreshing:
             try:
-                registry, began = self._opened(), time.monotonic()
-                tags = self._asked(registry.model_tags)
-                if self.registry_problem == NOT_ASKED:
-                    self.registry_problem = BEING_READ
+                began = time.monotonic()
+                tags = self.registry.ask(_model_tags)
                 for wanted in sorted(tags) if name is None else [name] if name in tags else []:
                     try:
-                        self._follow_model(registry, wanted, tags[wanted], retry_now=name is not None)
+                        self._follow_model(wanted, tags[wanted], retry_now=name is not None)
                     except Exception as error:
                         # Is it this model, or the registry? That raises here too, and nothing is said of the model.
-                        self._asked(registry.model_tags)
+                        self.registry.ask(_model_tags)
                         self._not_followed(wanted, error)
                 for gone in self.states.keys() - set(tags):
                     self._without_champion(self.states[gone], (), f"{gone} is no longer in the model registry")
             except Exception as error:
                 # Whatever a registry that is down, slow or lying makes of a reply, serving goes on.
-                problem = problem_of(error)
-                if not isinstance(error, PipelineError):
-                    logger.exception("the model registry gave an answer that cannot be used")
-                elif self.registry_problem != problem:
-                    logger.warning("the model registry cannot be read, serving what is loaded: %s", problem)
-                self._registry_problem_since = self._registry_problem_since or datetime.now(UTC)
-                self.registry_problem = problem
-                self._outage.add(self._poll_seconds)
+                self.registry.failed(error)
             else:
                 if name is None:
-                    self.listed_at = began
-                self.registry_problem = self._registry_problem_since = None
-                self._outage = Failures()
-            self._metrics.registry_up.set(self.registry_problem is None)
+                    self.registry.listed_at = began
+                self.registry.was_read()
+            self._metrics.registry_up.set(self.registry.problem is None)
 
     def _follow(self) -> None:
-        self._load_cached()
+        self.load_cached()
         while not self._stopping.is_set():
             before = self.states
             self.refresh()
             if self.states is not before or len(sys.modules) > self._modules:
                 self.settle()
             pause = self._poll_seconds * random.uniform(0.9, 1.1)
-            self._stopping.wait(max(pause, self._outage.retry_at - time.monotonic()))
+            self._stopping.wait(max(pause, self.registry.pause))
 
     def settle(self) -> None:
         """After a change: keep the garbage collector from what stays, and give back what went."""
@@ -225,79 +193,23 @@ class ModelStore:
             gc.freeze()
         release_memory()
 
-    def _opened(self) -> RegistryReader:
-        if self._registry is None:
-            self._registry = self._open_registry()
-        return self._registry
-
-    def _asked(self, question: Callable[[], Answer]) -> Answer:
-        """The registry's answer to a question; one is asked at a time."""
-        self._asked_at = time.monotonic()
-        try:
-            return question()
-        finally:
-            self._asked_at = None
-
-    def _load_cached(self) -> None:
-        for record, folder in self._cache.recall():
-            champion = record.champion
-            with self._refreshing:
-                predictor = self._loader.open_cached(champion, folder, record.digest)
-                if predictor is not None:
-                    logger.info("serving %s from the cache", predictor)
-                    self._publish(ModelState(champion.name, predictor, champion, tuple(record.versions)))
-
-    def _follow_model(self, registry: RegistryReader, name: str, tags: Mapping[str, str], *, retry_now: bool) -> None:
-        versions = tuple(self._asked(lambda: registry.versions(name)))
+    def _follow_model(self, name: str, tags: Mapping[str, str], *, retry_now: bool) -> None:
+        versions = tuple(self.registry.ask(lambda registry: registry.versions(name)))
         state = replace(self.states.get(name, ModelState(name)), versions=versions)
         champion = state.champion
         if champion is None:
             self._without_champion(state, versions, f"no version of {name} has the alias champion")
             return
-        if state.served is not None and is_same(state.served, champion):
-            self._attempts.pop(name, None)
-            state = replace(state, problem=None, confirmed=True)
-        else:
-            attempts = self._attempts.get(name)
-            if attempts is None or not is_same(attempts.version, champion):
-                attempts = self._attempts[name] = Attempts(champion)
-            if retry_now or time.monotonic() >= attempts.failures.retry_at:
-                state = self._load(registry, state, champion, attempts)
-                self._publish(state)
+        registry = self.registry.opened()
+        state = self._champions.follow(registry, state, champion, retry_now=retry_now)
+        # At once: the version beside it may take long.
+        self._publish(state)
         self._publish(replace(state, traffic=self._traffic.follow(registry, state, tags, retry_now=retry_now)))
-
-    def _load(
-        self, registry: RegistryReader, state: ModelState, champion: VersionInfo, attempts: Attempts
-    ) -> ModelState:
-        """Load the champion; on failure the state keeps its predictor and says why."""
-        under_way = threading.Timer(LONG_LOAD_SECONDS, self._publish, [_being_loaded(state, champion)])
-        under_way.daemon = True
-        under_way.start()
-        try:
-            predictor, digest = self._loader.load(registry, champion)
-        except Exception as error:
-            attempts.failures.add(self._poll_seconds)
-            return replace(
-                state, problem=f"version {champion.version} cannot be served: {shown_problem(error)}{_kept(state)}"
-            )
-        finally:
-            # What is said next is said last.
-            under_way.cancel()
-            under_way.join()
-        try:
-            self._cache.remember(ServedRecord(champion=champion, digest=digest, versions=list(state.versions)))
-        except OSError as error:
-            logger.warning(
-                "%s could not be cached and will not survive a restart without the registry: %s", predictor, error
-            )
-        self._attempts.pop(champion.name, None)
-        logger.info("serving %s", predictor)
-        return replace(state, predictor=predictor, served=champion, problem=None, confirmed=True)
 
     def _not_followed(self, name: str, error: Exception) -> None:
         """Record that what the registry holds of one model cannot be used, which leaves the others alone."""
         state = self.states.get(name, ModelState(name))
-        problem = f"what the registry holds of it cannot be used: {shown_problem(error)}{_kept(state)}"
+        problem = f"what the registry holds of it cannot be used: {shown_problem(error)}{state.still_serving}"
         if state.problem != problem:
             details: Any = None if isinstance(error, PipelineError) else error
             logger.error("%s cannot be followed: %s", name, problem_of(error), exc_info=details)
@@ -320,9 +232,5 @@ class ModelStore:
         self._metrics.model_stale.labels(state.name).set(state.status in ("stale", "not loaded"))
 
 
-def _kept(state: ModelState) -> str:
-    return f"; still serving version {state.predictor.version}" if state.predictor else ""
-
-
-def _being_loaded(state: ModelState, champion: VersionInfo) -> ModelState:
-    return replace(state, problem=f"version {champion.version} is being loaded, which takes long{_kept(state)}")
+def _model_tags(registry: RegistryReader) -> dict[str, dict[str, str]]:
+    return registry.model_tags()

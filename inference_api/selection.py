@@ -132,7 +132,7 @@ class Selector:
 
     async def _look(self) -> None:
         """Have the registry looked at, unless that was done a moment ago, and wait for it a moment."""
-        if time.monotonic() - self._store.listed_at < LOOK_SECONDS:
+        if time.monotonic() - self._store.registry.listed_at < LOOK_SECONDS:
             return
         if self._looking is None or self._looking.done():
             self._looking = self._thread.submit(self._store.refresh)
@@ -140,8 +140,8 @@ class Selector:
 
     def _unknown(self, state: ModelState, query: Query) -> Any:
         wanted = f"version {query.version}" if query.version is not None else f"alias {printable(query.alias or '')!r}"
-        if not self._store.listed_at:
-            report = self._store.registry_report
+        if not self._store.registry.listed_at:
+            report = self._store.registry.report
             message = f"whether {state.name} has {wanted} is not known: {report}"
             raise Refusal(503, message, retry_after=RETRY_AFTER_SECONDS)
         numbers = ", ".join(str(info.version) for info in state.versions[:SHOWN_VERSIONS]) or "none"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from inference_api import model_routes, model_store
+from inference_api import model_routes, registry_link
 from pipeline.errors import RegistryError, WarehouseError
 
 from .conftest import API_KEY, MakeService, MemoryRegistry, Service
@@ -250,7 +250,7 @@ def test_registry_that_hangs_is_reported_before_its_client_gives_up(
     hanging()
     assert service.client.post("/models/covertype/reload", headers=KEY).status_code == 202
     assert service.client.get("/readyz").json()["registry"] == "ok"
-    monkeypatch.setattr(model_store, "SILENT_SECONDS", 0)
+    monkeypatch.setattr(registry_link, "SILENT_SECONDS", 0)
     assert "has not answered for" in service.client.get("/readyz").json()["registry"]
     assert "inference_registry_up 0.0" in service.client.get("/metrics").text
     assert service.client.get("/readyz").status_code == 200

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from inference_api import model_store
+from inference_api import champion_follower
 from inference_api.errors import Refusal
 from inference_api.metrics import ServiceMetrics
 from inference_api.model_cache import ModelCache
@@ -83,7 +83,7 @@ def test_model_that_cannot_be_loaded_leaves_the_last_good_one(
 def test_storage_that_hangs_amid_a_promotion_is_reported(
     registry: MemoryRegistry, bundles: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(model_store, "LONG_LOAD_SECONDS", 0.02)
+    monkeypatch.setattr(champion_follower, "LONG_LOAD_SECONDS", 0.02)
     store = open_store(registry, tmp_path)
     store.refresh()
     registry.add("covertype", bundles["covertype-2"])
@@ -116,14 +116,14 @@ def test_registry_is_being_read_while_the_first_models_are_loaded(
     store, reports, download = open_store(registry, tmp_path), [], registry.download_bundle
 
     def download_and_look(version: VersionInfo, folder: Path) -> Path:
-        reports.append(store.registry_report)
+        reports.append(store.registry.report)
         return download(version, folder)
 
     monkeypatch.setattr(registry, "download_bundle", download_and_look)
-    assert "not been asked" in str(store.registry_report)
+    assert "not been asked" in str(store.registry.report)
     store.refresh()
     assert set(reports) == {"the model registry is being read"}
-    assert store.registry_report is None
+    assert store.registry.report is None
 
 
 def test_damaged_download_is_not_served(registry: MemoryRegistry, bundles: dict[str, Path], tmp_path: Path) -> None:
@@ -155,10 +155,10 @@ def test_outage_changes_nothing_but_the_report(registry: MemoryRegistry, tmp_pat
     registry.down = True
     store.refresh()
     assert store.states is before
-    assert "does not answer" in (store.registry_problem or "")
+    assert "does not answer" in (store.registry.problem or "")
     registry.down = False
     store.refresh()
-    assert store.registry_problem is None
+    assert store.registry.problem is None
 
 
 class PartlyUnreadable(MemoryRegistry):
@@ -180,7 +180,7 @@ def test_model_that_cannot_be_read_does_not_keep_the_others_from_being_followed(
     store = open_store(registry, tmp_path)
     store.refresh()
     assert served(store, "penguins") == 1
-    assert store.registry_problem is None
+    assert store.registry.problem is None
     assert store.states["foreign"].problem == (
         "what the registry holds of it cannot be used: version 'one' of http://… is no number"
     )
@@ -201,7 +201,7 @@ def test_outage_amid_a_poll_is_not_held_against_a_model(registry: MemoryRegistry
     registry.versions = break_down  # type: ignore[method-assign]
     store.refresh()
     assert store.states is before
-    assert "does not answer" in (store.registry_problem or "")
+    assert "does not answer" in (store.registry.problem or "")
 
 
 @pytest.mark.parametrize(
@@ -237,7 +237,7 @@ def test_registry_that_answers_nonsense_is_an_outage(registry: MemoryRegistry, t
     registry.versions = lambda _: answer  # type: ignore[method-assign,assignment]
     store.refresh()
     assert served(store) == 1
-    assert store.registry_problem is not None
+    assert store.registry.problem is not None
 
 
 def test_restart_during_an_outage_serves_from_the_cache(registry: MemoryRegistry, tmp_path: Path) -> None:
@@ -247,10 +247,10 @@ def test_restart_during_an_outage_serves_from_the_cache(registry: MemoryRegistry
     store.start()
     try:
         wait_until(lambda: all(served(store, name) == 1 for name in ("covertype", "penguins", "house_prices")))
-        wait_until(lambda: "does not answer" in (store.registry_problem or ""))
+        wait_until(lambda: "does not answer" in (store.registry.problem or ""))
         assert [version.version for version in store.states["covertype"].versions] == [1]
         registry.down = False
-        wait_until(lambda: store.registry_problem is None and store.states["covertype"].confirmed)
+        wait_until(lambda: store.registry.problem is None and store.states["covertype"].confirmed)
     finally:
         store.stop()
 
@@ -261,7 +261,7 @@ def test_registry_that_cannot_even_be_opened(tmp_path: Path) -> None:
 
     store = ModelStore(refuse, ModelCache(tmp_path), ServiceMetrics(), poll_seconds=1, default="covertype")
     store.refresh()
-    assert store.registry_problem == "no such scheme"
+    assert store.registry.problem == "no such scheme"
     with pytest.raises(Refusal, match="cannot be read since") as refused:
         store.find("covertype")
     assert refused.value.status == 503
@@ -271,7 +271,7 @@ def test_registry_that_cannot_even_be_opened(tmp_path: Path) -> None:
 def test_cached_model_of_another_registry_is_dropped(registry: MemoryRegistry, tmp_path: Path) -> None:
     open_store(registry, tmp_path).refresh()
     store = open_store(MemoryRegistry(), tmp_path)
-    store._load_cached()
+    store.load_cached()
     assert served(store) == 1
     store.refresh()
     assert served(store) is None
@@ -296,7 +296,7 @@ def test_same_version_number_of_another_run_is_another_model(
     fresh.add("covertype", bundles["covertype-2"])
     fresh.known["covertype"] = [fresh.known["covertype"][0].model_copy(update={"run_id": "other"})]
     fresh.bundles["other"] = bundles["covertype-2"]
-    store._registry = fresh
+    registry.known, registry.bundles = fresh.known, fresh.bundles
     store.refresh()
     assert served(store) == 1
     assert store.find("covertype") is not before

@@ -340,13 +340,13 @@ def test_restart_during_an_outage_serves_it_from_the_cache(
     before = predict(service, rows.iloc[0].to_dict())
     service.registry.down = True
     late = make_service(registry=service.registry, wait=False)
-    late.store._load_cached()
+    late.store.load_cached()
     after = predict(late, rows.iloc[0].to_dict())
     assert after["probabilities"] == before["probabilities"]
     [damaged] = (late.cache_dir / "flowers").glob("*/model.skops")
     damaged.write_bytes(damaged.read_bytes() + b"x")
     later = make_service(registry=service.registry, wait=False)
-    later.store._load_cached()
+    later.store.load_cached()
     assert "flowers" not in later.store.states
 
 

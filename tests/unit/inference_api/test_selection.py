@@ -187,14 +187,14 @@ def test_unknown_names_do_not_each_ask_the_registry(service: Service, monkeypatc
     monkeypatch.setattr(service.registry, "model_tags", refuse)
     for number in range(20):
         assert service.client.get(f"/models/nobody-{number}").status_code == 404
-    assert service.store.registry_problem is None
+    assert service.store.registry.problem is None
 
 
 def test_name_is_not_unknown_before_the_registry_was_read(make_service: MakeService, registry: MemoryRegistry) -> None:
     make_service()  # fills the cache
     registry.down = True
     late = make_service(wait=False)
-    late.store._load_cached()
+    late.store.load_cached()
     reply = late.client.get("/models/newcomer")
     assert reply.status_code == 503
     assert int(reply.headers["retry-after"]) > 0
