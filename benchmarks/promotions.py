@@ -5,82 +5,52 @@ requests a second are sent on a fixed schedule. Quiet rounds take turns with rou
 has to be downloaded, are promoted one after the other. Every reply must be the answer of the version that it names.
 
     python -m benchmarks.promotions [--rounds 3] [--rate 500] [--promotions 10]
-
-Latency counts from the moment a request was due, so a service that stalls cannot hide it by slowing its clients.
 """
 
 import argparse
 import asyncio
-import itertools
 import json
 import multiprocessing
-import os
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-import psutil
 import requests
 from mlflow import MlflowClient
-from sklearn.ensemble import RandomForestClassifier
 
-from external_data_api.datasets import open_dataset
+from benchmarks.forest import fit_forest, training_rows
+from benchmarks.paced_load import Load, send
+from benchmarks.servers import ROOT, Server, running
 from inference_api.onnx_predictor import OnnxPredictor
 from pipeline.bundle import bundle_digest, load_bundle
 from pipeline.export import export_bundle
-from pipeline.preprocessing import build_pipeline
 from pipeline.registry import Registry
-from pipeline.settings import ExternalDataApiSettings, PipelineSettings
+from pipeline.settings import PipelineSettings
 from pipeline.use_case import UseCase, find_use_case
 from pipeline.warehouse import open_warehouse
 
 NAME = "covertype"
-TREES = 80
-TRAINING_ROWS = 7000
 FURTHER_MODELS = 4
-CONNECTIONS = 8
 PAUSE_SECONDS = 2.0
-START_SECONDS = 60
-
-
-@dataclass
-class Load:
-    """What came of one round: seconds of each request, and what was answered."""
-
-    seconds: list[float] = field(default_factory=list)
-    answers: dict[int, set[str]] = field(default_factory=dict)
-    failures: list[str] = field(default_factory=list)
-
-    def p(self, percent: int) -> float:
-        """A percentile, in milliseconds."""
-        return statistics.quantiles(self.seconds, n=100)[percent - 1] * 1000
+PATIENCE_SECONDS = 60
 
 
 def make_bundles(use_case: UseCase, root: Path, count: int) -> list[Path]:
     """Train forests that differ in their seed only, and export them."""
-    dataset = open_dataset(use_case, ExternalDataApiSettings(source_rows=TRAINING_ROWS))
-    texts = [json.loads(row) for row in dataset.rows[:TRAINING_ROWS]]
-    rows = pd.DataFrame(texts, columns=[column.name for column in use_case.columns])
-    for column in use_case.features:
-        if column.is_numeric:
-            rows[column.name] = rows[column.name].astype(float)
+    rows = training_rows(use_case)
     folders = []
     for seed in range(count):
-        model = build_pipeline(use_case, RandomForestClassifier(TREES, random_state=seed))
-        model.fit(rows[[column.name for column in use_case.features]], rows[use_case.target.name].to_numpy())
         folders.append(root / str(seed))
-        export_bundle(model, use_case, rows, rows.head(500), folders[-1], run_id=f"seed-{seed}")
+        export_bundle(
+            fit_forest(use_case, rows, seed), use_case, rows, rows.head(500), folders[-1], run_id=f"seed-{seed}"
+        )
     size = sum(path.stat().st_size for path in folders[0].iterdir()) / 1e6
-    print(f"rows: {dataset.origin}; {count} forests of {TREES} trees on {TRAINING_ROWS} rows, {size:.1f} MB each")
+    print(f"{count} versions of {size:.1f} MB each")
     return folders
 
 
@@ -106,42 +76,6 @@ def promote_each(uri: str, url: str, versions: Sequence[int], ready: Any) -> Non
         time.sleep(PAUSE_SECONDS)
 
 
-async def send(url: str, body: bytes, rate: float, seconds: float, go_on: Callable[[], bool]) -> Load:
-    """Send requests when they are due, over a few connections that are kept open.
-
-    Parameters
-    ----------
-    seconds, go_on : how long at least, and for how much longer.
-    """
-    host, port = url.removeprefix("http://").split(":")
-    head = f"POST /predict HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
-    head += f"Content-Length: {len(body)}\r\n\r\n"
-    message, load, least = head.encode() + body, Load(), int(rate * seconds)
-    begin = time.perf_counter() + 0.1
-
-    async def client(place: int) -> None:
-        reader, writer = await asyncio.open_connection(host, int(port))
-        for number in itertools.count(place, CONNECTIONS):
-            if number >= least and not go_on():
-                break
-            due = begin + number / rate
-            await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            writer.write(message)
-            header = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-            length = int(header.split("content-length:")[1].split("\r\n")[0])
-            content = await reader.readexactly(length)
-            load.seconds.append(time.perf_counter() - due)
-            if " 200 " not in header.split("\r\n")[0]:
-                load.failures.append(content.decode()[:200])
-                continue
-            reply = json.loads(content)
-            load.answers.setdefault(reply["model_version"], set()).add(json.dumps(reply["probabilities"]))
-        writer.close()
-
-    await asyncio.gather(*(client(place) for place in range(CONNECTIONS)))
-    return load
-
-
 def check(load: Load, expected: dict[int, str]) -> None:
     """End the benchmark when a request failed or an answer is not that of the version it names."""
     if load.failures:
@@ -151,42 +85,11 @@ def check(load: Load, expected: dict[int, str]) -> None:
             raise SystemExit(f"version {version} answered {answers}, expected {expected[version]}")
 
 
-@contextmanager
-def running(command: list[str], url: str, path: str, environment: dict[str, str]) -> Iterator[tuple[int, float]]:
-    """A process until the block ends; yields its id and the seconds it took to answer `path`."""
-    began = time.monotonic()
-    process = subprocess.Popen(command, env=os.environ | environment, stdout=subprocess.DEVNULL)
-    try:
-        while True:
-            try:
-                if requests.get(url + path, timeout=2).ok:
-                    break
-            except requests.RequestException:
-                pass
-            if time.monotonic() - began > START_SECONDS or process.poll() is not None:
-                raise SystemExit(f"{command[:4]} did not come up in {START_SECONDS} s")
-            time.sleep(0.01)
-        yield process.pid, time.monotonic() - began
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def free_url() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{probe.getsockname()[1]}"
-
-
-def resident_mb(pid: int) -> float:
-    return float(psutil.Process(pid).memory_info().rss / 1e6)
-
-
 def wait_for_version(url: str, name: str, version: int) -> None:
-    deadline = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while requests.get(f"{url}/models/{name}", timeout=5).json().get("champion_version") != version:
         if time.monotonic() > deadline:
-            raise SystemExit(f"version {version} of {name} was not served in {START_SECONDS} s")
+            raise SystemExit(f"version {version} of {name} was not served in {PATIENCE_SECONDS} s")
         time.sleep(0.1)
 
 
@@ -202,7 +105,7 @@ def measure_rounds(options: argparse.Namespace, uri: str, url: str, body: bytes,
         ready = context.Event()
         promoter = context.Process(target=promote_each, args=(uri, url, order, ready))
         promoter.start()
-        ready.wait(START_SECONDS)
+        ready.wait(PATIENCE_SECONDS)
         busy = asyncio.run(send(url, body, options.rate, seconds, promoter.is_alive))
         promoter.join()
         if promoter.exitcode or not {*order} <= busy.answers.keys():
@@ -237,44 +140,46 @@ def main() -> int:
 
 def measure(scratch: Path, options: argparse.Namespace) -> None:
     use_case = find_use_case(Path("use_cases"), NAME)
-    bundles = make_bundles(use_case, scratch / "bundles", options.promotions + 1)
+    bundles = make_bundles(use_case, scratch / "bundles", 1 + max(options.promotions, 1 + FURTHER_MODELS))
     example = load_bundle(bundles[0]).input_example
     expected = {version: answer(folder, version, example) for version, folder in enumerate(bundles, start=1)}
-    uri, url = free_url(), free_url()
+    body = json.dumps(example).encode()
     warehouse = f"sqlite:///{scratch}/warehouse.db"
     open_warehouse(PipelineSettings(warehouse_url=warehouse)).migrate([use_case])
-    server = [sys.executable, "-m", "mlflow", "server", "--port", uri.split(":")[-1], "--workers", "1"]
-    server += [
-        "--backend-store-uri",
-        f"sqlite:///{scratch}/mlflow.db",
-        "--artifacts-destination",
-        str(scratch / "files"),
-    ]
-    api = [options.python, "-m", "inference_api", "--port", url.split(":")[-1]]
-    settings = {
-        "MLFLOW_TRACKING_URI": uri,
-        "MODEL_CACHE_DIR": str(scratch / "cache"),
-        "MODEL_POLL_SECONDS": "0.5",
-        "WAREHOUSE_URL": warehouse,
-        "DEFAULT_USE_CASE": NAME,
-    }
+    registry_server = [sys.executable, "-m", "mlflow", "server", "--port", "PORT", "--workers", "1"]
+    registry_server += ["--backend-store-uri", f"sqlite:///{scratch}/mlflow.db"]
+    registry_server += ["--artifacts-destination", str(scratch / "files")]
     quiet_server = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    with running(server, uri, "/health", quiet_server):
-        register(uri, NAME, bundles)
-        with running(api, url, "/readyz", settings) as (pid, seconds):
-            print(f"ready after {seconds:.1f} s with an empty cache")
-            asyncio.run(send(url, json.dumps(example).encode(), options.rate, 3, lambda: False))
-            print(f"resident with one model: {resident_mb(pid):.0f} MB")
+    with running(registry_server, "/health", quiet_server, scratch, one_core=False) as mlflow:
+        register(mlflow.url, NAME, bundles[: options.promotions + 1])
+        settings = {
+            "MLFLOW_TRACKING_URI": mlflow.url,
+            "MODEL_CACHE_DIR": str(scratch / "cache"),
+            "MODEL_POLL_SECONDS": "0.5",
+            "WAREHOUSE_URL": warehouse,
+            "DEFAULT_USE_CASE": NAME,
+            "USE_CASES_DIR": str(ROOT / "use_cases"),
+            "PYTHONPATH": str(ROOT),
+        }
+
+        def inference_api() -> AbstractContextManager[Server]:
+            command = [options.python, "-m", "inference_api", "--port", "PORT"]
+            return running(command, "/readyz", settings, scratch, one_core=False)
+
+        with inference_api() as api:
+            print(f"ready after {api.start_seconds:.1f} s with an empty cache")
+            asyncio.run(send(api.url, body, options.rate, 3, lambda: False))
+            print(f"resident with one model: {api.resident_mb():.0f} MB")
         starts = []
         for _ in range(options.rounds):
-            with running(api, url, "/readyz", settings) as (_, seconds):
-                starts.append(seconds)
+            with inference_api() as api:
+                starts.append(api.start_seconds)
         print(f"ready after {statistics.median(starts):.2f} s with a cached model (median of {options.rounds})")
-        with running(api, url, "/readyz", settings) as (pid, _):
-            measure_rounds(options, uri, url, json.dumps(example).encode(), expected)
-            print(f"resident after {options.rounds * options.promotions} promotions: {resident_mb(pid):.0f} MB")
-        with running(api, url, "/readyz", settings) as (pid, _):
-            measure_memory(pid, uri, url, bundles)
+        with inference_api() as api:
+            measure_rounds(options, mlflow.url, api.url, body, expected)
+            print(f"resident after {options.rounds * options.promotions} promotions: {api.resident_mb():.0f} MB")
+        with inference_api() as api:
+            measure_memory(api, mlflow.url, bundles)
 
 
 def answer(folder: Path, version: int, record: dict[str, Any]) -> str:
@@ -284,19 +189,19 @@ def answer(folder: Path, version: int, record: dict[str, Any]) -> str:
     return json.dumps(predictor.predict_one(values).probabilities)
 
 
-def measure_memory(pid: int, uri: str, url: str, bundles: Sequence[Path]) -> None:
+def measure_memory(api: Server, uri: str, bundles: Sequence[Path]) -> None:
     """How much each further model takes, after the first one: downloading imports modules once."""
-    wait_for_version(url, NAME, Registry(uri).resolve(NAME, "champion").version)
+    wait_for_version(api.url, NAME, Registry(uri).resolve(NAME, "champion").version)
     before = 0.0
     for number in range(FURTHER_MODELS + 1):
         name, bundle = f"further_{number}", bundles[number + 1]
         register(uri, name, [bundle])
-        wait_for_version(url, name, 1)
+        wait_for_version(api.url, name, 1)
         record = load_bundle(bundle).input_example
-        requests.post(f"{url}/models/{name}/predict", json=record, timeout=5).raise_for_status()
+        requests.post(f"{api.url}/models/{name}/predict", json=record, timeout=5).raise_for_status()
         time.sleep(PAUSE_SECONDS)
-        before = before or resident_mb(pid)
-    print(f"each further model: {(resident_mb(pid) - before) / FURTHER_MODELS:.1f} MB")
+        before = before or api.resident_mb()
+    print(f"each further model: {(api.resident_mb() - before) / FURTHER_MODELS:.1f} MB")
 
 
 if __name__ == "__main__":

@@ -33,9 +33,10 @@ import requests
 from fastapi import FastAPI
 from pydantic import BaseModel, Field
 
-from benchmarks.serving_load import Measurement, Request, Server, measure, running
+from benchmarks.servers import ROOT, Server, running
+from benchmarks.serving_load import Measurement, Request, measure
 from benchmarks.serving_model import make_model
-from benchmarks.serving_peers import ROOT, peers
+from benchmarks.serving_peers import peers
 from pipeline.settings import PipelineSettings
 from pipeline.use_case import UseCase, find_use_case
 from pipeline.warehouse import open_warehouse

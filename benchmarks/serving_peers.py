@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
+from benchmarks.servers import ROOT
+
 ENVIRONMENTS = ROOT / ".local" / "peers"
 # The model is read by what wrote it.
 COMMON = ("scikit-learn==1.9.1", "onnxruntime==1.31.1", "numpy==2.4.6", "pandas==3.1.1", "pyyaml==6.0.3", "joblib")
