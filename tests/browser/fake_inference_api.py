@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,11 @@ def _property(column: Column, default: Any) -> dict[str, Any]:
     return {key: value for key, value in rule.items() if value is not None}
 
 
+@cache
+def _use_cases() -> dict[str, UseCase]:
+    return load_use_cases(USE_CASES)
+
+
 class FakeInferenceApi:
     """The API's state, which a test may change at any time.
 
@@ -98,7 +104,7 @@ class FakeInferenceApi:
     """
 
     def __init__(self) -> None:
-        self.use_cases = load_use_cases(USE_CASES)
+        self.use_cases = dict(_use_cases())
         self.url = ""
         self.reset()
 

@@ -1,9 +1,11 @@
 """The UI against an inference API of the tests' own, over real HTTP."""
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from pipeline.settings import load_settings
@@ -11,6 +13,14 @@ from tests.browser.fake_inference_api import FakeInferenceApi, serve_fake_api
 from ui.session import forget_answers
 
 APP = Path(__file__).resolve().parents[3] / "ui" / "app.py"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _components_looked_for_once() -> Iterator[None]:
+    """Whenever an app is opened, Streamlit reads the metadata of every installed package: most of a test's time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests))
+        yield
 
 
 @pytest.fixture
