@@ -102,7 +102,10 @@ def test_sampled_orders_come_close_add_up_and_are_the_same_each_time(monkeypatch
 
 
 @pytest.mark.parametrize("name", ["covertype", "house_prices"])
-def test_contributions_are_those_of_the_shap_library(bundles: dict[str, Path], name: str) -> None:
+def test_contributions_are_those_of_the_shap_library(
+    bundles: dict[str, Path], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")  # compiling shap takes longer than running it once
     shap = pytest.importorskip("shap", reason="shap is not installed on this platform")
     predictor = OnnxPredictor(name, 1, bundles[name])
     columns = predictor.bundle.columns
