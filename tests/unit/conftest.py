@@ -3,10 +3,16 @@
 import os
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from pipeline.settings import ExternalDataApiSettings, InferenceApiSettings, PipelineSettings, UiSettings
 
 SETTINGS = (PipelineSettings, InferenceApiSettings, ExternalDataApiSettings, UiSettings)
+
+# How fast an example is says something of the machine only.
+hypothesis_settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True)
