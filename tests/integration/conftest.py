@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from sqlalchemy import URL
 
 from pipeline.lake import Lake, open_lake
+from pipeline.registry import Registry
 from pipeline.settings import PipelineSettings
 from pipeline.warehouse import Warehouse, open_warehouse
 from tests.integration.containers import Server, docker_problem, mysql_server, s3_server
@@ -73,6 +74,14 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path) -> PipelineSettings
         aws_access_key_id=s3.user,
         aws_secret_access_key=SecretStr(s3.password),
     )
+
+
+@pytest.fixture(scope="session")
+def mlflow_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of an empty MLflow store. To make its tables takes a second, so a test that needs them copies it."""
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    Registry(f"sqlite:///{path}").models()
+    return path
 
 
 @pytest.fixture

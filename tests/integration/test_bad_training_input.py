@@ -31,13 +31,10 @@ SPECIES, ISLAND, FLIPPER, MASS = 0, 1, 4, 5
 
 
 @pytest.fixture(scope="module")
-def champion_store(penguins: UseCase, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
+def champion_store(penguins: UseCase, mlflow_tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
     """A stump, promoted on 200 rows, so that any sound challenger would replace it."""
     folder = tmp_path_factory.mktemp("bad_input") / "store"
-    folder.mkdir()
-    loop = Loop(folder, searching(penguins, n_estimators=20, min_samples_leaf=1))
-    loop.lake.create()
-    loop.warehouse.migrate([penguins])
+    loop = Loop.begin(folder, searching(penguins, n_estimators=20, min_samples_leaf=1), mlflow_tables)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         loop.store(1, ROWS[:200])

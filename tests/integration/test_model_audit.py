@@ -20,13 +20,11 @@ from tests.synthetic_rows import house_rows, with_search
 
 
 @pytest.fixture(scope="module")
-def story(penguins: UseCase, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
+def story(penguins: UseCase, mlflow_tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
     """Version 1 is champion, 2 was refused, and the warehouse has rows that came later."""
     folder = tmp_path_factory.mktemp("audit") / "story"
-    folder.mkdir()
-    loop = Loop(folder, searching(penguins, n_estimators=20, min_samples_leaf=1, max_features="sqrt", max_depth=None))
-    loop.lake.create()
-    loop.warehouse.migrate([penguins])
+    forest = searching(penguins, n_estimators=20, min_samples_leaf=1, max_features="sqrt", max_depth=None)
+    loop = Loop.begin(folder, forest, mlflow_tables)
     rows = penguins_as_delivered()
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)  # MLflow puts the artifacts of a SQLite store below the working directory
@@ -108,15 +106,13 @@ def test_every_family_is_reproduced(loop: Loop, estimator: str, monkeypatch: pyt
 
 
 def test_a_regression_on_the_logarithm_with_text_columns_is_reproduced(
-    house_prices: UseCase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    house_prices: UseCase, mlflow_tables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "loop").mkdir()
-    monkeypatch.chdir(tmp_path / "loop")
     lightgbm = {"estimator": "lightgbm", "parameters": {"n_estimators": [20], "num_leaves": [7]}}
     forest = {"estimator": "random_forest", "parameters": {"n_estimators": [10]}}
-    loop = Loop(tmp_path / "loop", with_search(house_prices, lightgbm, forest, strategy="halving"))
-    loop.lake.create()
-    loop.warehouse.migrate([house_prices])
+    use_case = with_search(house_prices, lightgbm, forest, strategy="halving")
+    loop = Loop.begin(tmp_path / "loop", use_case, mlflow_tables)
+    monkeypatch.chdir(loop.folder)
     rows = house_rows().select(column.name for column in house_prices.columns)
     loop.store(1, [["" if value is None else str(value) for value in row] for row in rows.iter_rows()])
     assert loop.retrain().promoted

@@ -18,17 +18,9 @@ from pipeline.registry import Registry
 NAME = "penguins"
 
 
-@pytest.fixture(scope="module")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with its tables: creating them takes two seconds, so each test copies this one."""
-    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
-    Registry(f"sqlite:///{path}").models()
-    return path
-
-
 @pytest.fixture
-def uri(migrated: Path, tmp_path: Path) -> str:
-    shutil.copy(migrated, tmp_path / "mlflow.db")
+def uri(mlflow_tables: Path, tmp_path: Path) -> str:
+    shutil.copy(mlflow_tables, tmp_path / "mlflow.db")
     return f"sqlite:///{tmp_path / 'mlflow.db'}"
 
 

@@ -39,13 +39,9 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def story(penguins: UseCase, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+def story(penguins: UseCase, mlflow_tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     folder = tmp_path_factory.mktemp("training") / "story"
-    folder.mkdir()
-    strong = searching(penguins, n_estimators=20, min_samples_leaf=1)
-    loop = Loop(folder, strong)
-    loop.lake.create()
-    loop.warehouse.migrate([penguins])
+    loop = Loop.begin(folder, searching(penguins, n_estimators=20, min_samples_leaf=1), mlflow_tables)
     rows = penguins_as_delivered()
     progress: list[str] = []
     with pytest.MonkeyPatch.context() as patch:

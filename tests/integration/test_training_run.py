@@ -1,6 +1,7 @@
 """A training run against a real MLflow store: what is logged can be found, loaded and served again."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,9 @@ BOOSTING = {"estimator": "lightgbm", "parameters": {"n_estimators": [10]}}
 
 
 @pytest.fixture(scope="module")
-def tracking_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+def tracking_uri(mlflow_tables: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("mlflow")
+    shutil.copy(mlflow_tables, folder)
     uri = f"sqlite:///{folder}/mlflow.db"
     client = open_client(uri)
     for name in ("penguins", "house_prices"):

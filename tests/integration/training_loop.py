@@ -2,10 +2,11 @@
 
 import hashlib
 import json
+import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from palmerpenguins import load_penguins
 
@@ -32,6 +33,16 @@ class Loop:
         self.lake = FileLake(self.folder.parent / "lake")
         self.warehouse = Warehouse(Database(f"sqlite:///{self.folder / 'warehouse.db'}"))
         self.registry = Registry(f"sqlite:///{self.folder / 'mlflow.db'}")
+
+    @classmethod
+    def begin(cls, folder: Path, use_case: UseCase, mlflow_tables: Path) -> Self:
+        """A loop in a new folder, with its tables and nothing in them."""
+        folder.mkdir()
+        shutil.copy(mlflow_tables, folder / "mlflow.db")
+        loop = cls(folder, use_case)
+        loop.lake.create()
+        loop.warehouse.migrate([use_case])
+        return loop
 
     def store(self, batch: int, rows: list[list[str]], use_case: UseCase | None = None) -> None:
         payload = json.dumps(rows).encode()
