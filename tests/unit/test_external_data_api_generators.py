@@ -48,25 +48,19 @@ def wrong_values(column: Column, values: set[str]) -> set[str]:
 
 
 @pytest.mark.parametrize("use_case", NAMES, indirect=True)
-def test_every_generated_row_is_valid(use_case: UseCase) -> None:
+def test_every_generated_row_is_valid_and_every_declared_category_occurs(use_case: UseCase) -> None:
     rows = table(use_case, 58_100)
     assert len(rows) == 58_100
     for column in use_case.columns:
-        assert not wrong_values(column, set(rows[column.name])), column.name
+        values = set(rows[column.name])
+        assert not wrong_values(column, values), column.name
+        assert values >= set(column.categories or {}), column.name
 
 
 @pytest.mark.parametrize("use_case", NAMES, indirect=True)
 def test_same_seed_same_rows_other_seed_other_rows(use_case: UseCase) -> None:
     assert list(generate(use_case, 300, 7)) == list(generate(use_case, 300, 7))
     assert list(generate(use_case, 300, 7)) != list(generate(use_case, 300, 8))
-
-
-@pytest.mark.parametrize("use_case", NAMES, indirect=True)
-def test_every_declared_category_occurs(use_case: UseCase) -> None:
-    rows = table(use_case, 58_100)
-    for column in use_case.columns:
-        if column.categories:
-            assert set(column.categories) <= set(rows[column.name]), column.name
 
 
 def test_columns_follow_the_order_of_the_use_case(penguins: UseCase) -> None:
@@ -86,7 +80,7 @@ def test_covertype_forest_reaches_a_realistic_accuracy(covertype: UseCase, seed:
     categories = OneHotEncoder(sparse_output=False).fit_transform(rows[["Wilderness_Area", "Soil_Type"]])
     features = np.hstack([rows.iloc[:, :10].to_numpy(dtype=float), categories])
     target = rows["Cover_Type"]
-    forest = RandomForestClassifier(80, max_depth=12, random_state=0).fit(features[:5000], target[:5000])
+    forest = RandomForestClassifier(40, max_depth=12, random_state=0).fit(features[:5000], target[:5000])
     assert 0.75 <= forest.score(features[5000:], target[5000:]) <= 0.9
 
 
@@ -104,7 +98,7 @@ def test_house_prices_depend_on_place_and_house_with_noise(house_prices: UseCase
     encoder = TargetEncoder()
     known = np.hstack([encoder.fit_transform(places[:5000], price[:5000]), numbers[:5000]])
     unseen = np.hstack([encoder.transform(places[5000:]), numbers[5000:]])
-    forest = RandomForestRegressor(60, min_samples_leaf=3, random_state=0).fit(known, price[:5000])
+    forest = RandomForestRegressor(20, min_samples_leaf=3, random_state=0).fit(known, price[:5000])
     assert 0.7 <= r2_score(price[5000:], forest.predict(unseen)) <= 0.92
 
 
