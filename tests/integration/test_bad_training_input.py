@@ -34,7 +34,7 @@ SPECIES, ISLAND, FLIPPER, MASS = 0, 1, 4, 5
 def champion_store(penguins: UseCase, mlflow_tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
     """A stump, promoted on 200 rows, so that any sound challenger would replace it."""
     folder = tmp_path_factory.mktemp("bad_input") / "store"
-    loop = Loop.begin(folder, searching(penguins, n_estimators=20, min_samples_leaf=1), mlflow_tables)
+    loop = Loop.begin(folder, searching(penguins, n_estimators=10, min_samples_leaf=1), mlflow_tables)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         loop.store(1, ROWS[:200])

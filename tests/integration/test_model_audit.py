@@ -23,7 +23,7 @@ from tests.synthetic_rows import house_rows, with_search
 def story(penguins: UseCase, mlflow_tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
     """Version 1 is champion, 2 was refused, and the warehouse has rows that came later."""
     folder = tmp_path_factory.mktemp("audit") / "story"
-    forest = searching(penguins, n_estimators=20, min_samples_leaf=1, max_features="sqrt", max_depth=None)
+    forest = searching(penguins, n_estimators=10, min_samples_leaf=1, max_features="sqrt", max_depth=None)
     loop = Loop.begin(folder, forest, mlflow_tables)
     rows = penguins_as_delivered()
     with pytest.MonkeyPatch.context() as patch:
@@ -214,7 +214,7 @@ def test_tampering_is_found_and_named(loop: Loop, what: str) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "problem"),
     [
-        ("n_estimators", "19", "parameter n_estimators is logged as 19, its model has 20"),
+        ("n_estimators", "9", "parameter n_estimators is logged as 9, its model has 10"),
         ("seed", "1", "parameter random_state is logged as 1, its model has 0"),
         ("max_features", "all of them", "it cannot be fitted again with the logged parameters"),
     ],

@@ -41,7 +41,7 @@ class Story:
 @pytest.fixture(scope="module")
 def story(penguins: UseCase, mlflow_tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     folder = tmp_path_factory.mktemp("training") / "story"
-    loop = Loop.begin(folder, searching(penguins, n_estimators=20, min_samples_leaf=1), mlflow_tables)
+    loop = Loop.begin(folder, searching(penguins, n_estimators=10, min_samples_leaf=1), mlflow_tables)
     rows = penguins_as_delivered()
     progress: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
