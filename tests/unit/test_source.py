@@ -33,7 +33,7 @@ def server() -> Iterator[Server]:
 
     listener = Server(("127.0.0.1", 0), Handler)
     listener.paths = []
-    thread = threading.Thread(target=listener.serve_forever)
+    thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield listener
     listener.shutdown()

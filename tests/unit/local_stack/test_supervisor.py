@@ -13,7 +13,9 @@ ROOT = Path(__file__).resolve().parents[3]
 RUN = """
 import sys
 from pathlib import Path
+from honcho import manager
 from local_stack.supervisor import Supervisor
+manager.KILL_WAIT = 1  # seconds until honcho kills what it asked to stop, else 5
 supervisor = Supervisor(Path(sys.argv[1]), "test-supervisor")
 for name, command in zip(sys.argv[2::2], sys.argv[3::2]):
     supervisor.add_process(name, command)
