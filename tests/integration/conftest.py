@@ -1,8 +1,9 @@
-"""SQLite with a folder, and MySQL with an S3 server in containers: one session, a database of its own for each test."""
+"""SQLite with a folder, and MySQL with an S3 server in containers: for all tests, a database of its own for each."""
 
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pymysql
@@ -15,6 +16,7 @@ from pipeline.registry import Registry
 from pipeline.settings import PipelineSettings
 from pipeline.warehouse import Warehouse, open_warehouse
 from tests.integration.containers import Server, docker_problem, mysql_server, s3_server
+from tests.integration.shared_server import shared_server
 
 BACKENDS = [
     pytest.param("sqlite and files", id="sqlite-files"),
@@ -35,15 +37,29 @@ def require_docker() -> None:
 
 
 @pytest.fixture(scope="session")
-def mysql(require_docker: None) -> Iterator[Server]:  # noqa: ARG001
+def meeting_place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that all workers of this run share."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@contextmanager
+def _mysql_with_user() -> Iterator[Server]:
     with mysql_server(in_memory=True) as server:
         administer(server, f"CREATE USER 'mlops'@'%' IDENTIFIED BY '{server.password}'", GRANT)
         yield server
 
 
 @pytest.fixture(scope="session")
-def s3(require_docker: None) -> Iterator[Server]:  # noqa: ARG001
-    with s3_server() as server:
+def mysql(require_docker: None, meeting_place: Path) -> Iterator[Server]:  # noqa: ARG001
+    with shared_server(meeting_place / "mysql", _mysql_with_user) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def s3(mysql: Server, meeting_place: Path) -> Iterator[Server]:  # noqa: ARG001
+    """After MySQL in every worker: in another order, two might wait for each other to leave."""
+    with shared_server(meeting_place / "s3", s3_server) as server:
         yield server
 
 
