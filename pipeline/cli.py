@@ -43,6 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="mlops", description="Every step of the DAGs by hand.")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    command = _command(subparsers, commands.check, use_case=False)
+    command.add_argument("--stored", action="store_true", help="against the rows that the warehouse holds, too")
     _command(subparsers, commands.init, use_case=False)
     command = _command(subparsers, commands.collect)
     command.add_argument("--all", action="store_true", help="poll until the source has handed out its last batch")

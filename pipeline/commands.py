@@ -22,9 +22,18 @@ if TYPE_CHECKING:
     from pipeline.warehouse import LedgerEntry, Warehouse
 
 
+def check(options: argparse.Namespace) -> int:
+    """Check the settings and the files of the use cases, and touch nothing."""
+    use_cases = _checked_use_cases()
+    if options.stored:
+        _warehouse().check_migration(use_cases.values())
+    print(f"fit for use: {', '.join(use_cases)}")
+    return 0
+
+
 def init(_: argparse.Namespace) -> int:
     """Make the tables and the lake, or bring them up to date."""
-    use_cases = load_use_cases(_settings().use_cases_dir)
+    use_cases = _checked_use_cases()
     _warehouse().migrate(use_cases.values())
     _lake().create()
     print(f"ready: warehouse and lake for {', '.join(use_cases)}")
@@ -206,6 +215,19 @@ def _collect_once(use_case: UseCase, source: "SourceClient", lake: "Lake", wareh
 
 def _settings() -> PipelineSettings:
     return load_settings(PipelineSettings)
+
+
+def _checked_use_cases() -> dict[str, UseCase]:
+    """All use cases, with the parameters of their estimators checked: loading a file does not know the estimators."""
+    from pipeline.search_space import candidates
+
+    use_cases = load_use_cases(_settings().use_cases_dir)
+    for use_case in use_cases.values():
+        try:
+            candidates(use_case)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"use case {use_case.name}: {error}") from None
+    return use_cases
 
 
 def _use_case(options: argparse.Namespace) -> UseCase:

@@ -42,6 +42,10 @@ class Warehouse(CollectionTables, PredictionTables, FeedbackTables, RetainedTabl
         """Make or update the tables (`mlops init`). May be repeated, cut off half-way, and run by several at once."""
         schema.migrate(self.database, use_cases)
 
+    def check_migration(self, use_cases: Iterable[UseCase]) -> None:
+        """Raise WarehouseError where `migrate` would, and change nothing."""
+        schema.check_migration(self.database, use_cases)
+
     # --- collection -----------------------------------------------------------------------------------------------
 
     def lease(self, name: str, seconds: float) -> AbstractContextManager[None]:

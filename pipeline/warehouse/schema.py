@@ -34,6 +34,16 @@ def migrate(database: Database, use_cases: Iterable[UseCase]) -> None:
         connection.commit()
 
 
+def check_migration(database: Database, use_cases: Iterable[UseCase]) -> None:
+    """Raise WarehouseError where `migrate` would, and change nothing."""
+    with database.errors(), database.engine.connect() as connection:
+        _refuse_newer(connection)
+        for use_case in use_cases:
+            table = rows_table(use_case)
+            if inspect(connection).has_table(table.name):
+                _difference_without_rows(connection, table)
+
+
 def check_revision(connection: Connection) -> None:
     """Raise WarehouseError unless the fixed tables are those this code was written for."""
     found = _revision(connection)
@@ -52,17 +62,23 @@ def check_rows_table(connection: Connection, table: Table) -> None:
 
 def _create_rows_table(connection: Connection, table: Table) -> None:
     table.create(connection, checkfirst=True)
+    if _difference_without_rows(connection, table):
+        table.drop(connection)
+        table.create(connection)
+
+
+def _difference_without_rows(connection: Connection, table: Table) -> bool:
+    """Whether the table in the database differs from the one described; refused where it holds rows."""
     problem = _difference(connection, table)
     if not problem:
-        return
+        return False
     stored = connection.scalar(select(func.count()).select_from(table))
     if stored:
         raise WarehouseError(
             f"table {table.name} holds {stored} rows and {problem}, as its use case was changed: give the changed "
             f"use case a new name, or alter the table by hand"
         )
-    table.drop(connection)
-    table.create(connection)
+    return True
 
 
 def _difference(connection: Connection, table: Table) -> str | None:

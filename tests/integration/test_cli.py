@@ -176,6 +176,39 @@ def test_an_unknown_use_case_is_answered_with_the_known_ones(capsys: pytest.Capt
     assert "there is no use case 'mammoths'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["check", "init"])
+def test_a_parameter_no_estimator_has_is_refused_before_anything_is_made(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "use_cases" / "penguins.yaml"
+    document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    document["training"]["search"]["candidates"] = [{"estimator": "linear", "parameters": {"alpha": [1]}}]
+    path.write_text(yaml.safe_dump(document))
+    assert main([command]) == 1
+    error = capsys.readouterr().err
+    assert "use case penguins: training.search: linear (LogisticRegression) has no parameter alpha; it has C," in error
+    assert not (tmp_path / "warehouse.db").exists()
+
+
+def test_check_refuses_other_columns_than_those_of_stored_rows(
+    source: Source, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", "--stored"]) == 0  # an empty warehouse refuses nothing
+    assert main(["init"]) == main(["collect"]) == main(["check", "--stored"]) == 0
+    assert source.given == 1
+    path = tmp_path / "use_cases" / "penguins.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace("name: year", "name: season"), encoding="utf-8")
+    assert main(["check"]) == 0
+    assert main(["check", "--stored"]) == 1
+    assert "table rows_penguins holds 86 rows and lacks season" in capsys.readouterr().err
+
+
+def test_check_touches_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check"]) == 0
+    assert capsys.readouterr().out == "fit for use: penguins\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["use_cases"]
+
+
 def test_a_source_that_is_down_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["init"]) == 0
     assert main(["collect"]) == 1
@@ -201,7 +234,9 @@ def test_a_mistake_on_the_command_line_ends_with_2(arguments: list[str], capsys:
     assert "invalid _" not in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["init", "collect", "train", "promote", "rollback", "prune", "status", "audit"])
+@pytest.mark.parametrize(
+    "command", ["check", "init", "collect", "train", "promote", "rollback", "prune", "status", "audit"]
+)
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
         main([command, "--help"])

@@ -82,6 +82,21 @@ def test_another_password_on_an_old_volume_is_explained(project: ComposeStack) -
     assert not project.is_healthy("postgres")
 
 
+def test_the_check_before_up_refuses_what_up_would_and_leaves_what_runs(project: ComposeStack) -> None:
+    project.compose("up", "--wait", "postgres")
+    before = project.containers()["postgres"]["Id"]
+    for settings, problem in (
+        ({"ENVIRONMENT": "production"}, "API_KEY still has its development default"),
+        ({"POSTGRES_PASSWORD": "another-one"}, "the volume postgres_data was made with another POSTGRES_PASSWORD"),
+    ):
+        done = project.run("sh", "docker/check.sh", timeout=1200, settings=settings)
+        assert done.returncode != 0
+        assert problem in done.stderr
+    assert "will not be refused" in project.run("sh", "docker/check.sh").stdout
+    assert project.containers()["postgres"]["Id"] == before
+    assert project.is_healthy("postgres")
+
+
 def test_secrets_from_files_replace_those_of_the_environment(project: ComposeStack, tmp_path: Path) -> None:
     files = ("-f", "docker-compose.yml", "-f", "docker-compose.secrets.yml")
     for number, name in enumerate(SECRETS):
