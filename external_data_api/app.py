@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from fastapi import FastAPI, HTTPException, Query, Response
 from pydantic import BaseModel
 
+from external_data_api.datasets import NoData
 from external_data_api.publisher import GROUPS, InvalidGroup, Publisher
 from external_data_api.state import State
 from pipeline.errors import ConfigurationError, SourceExhausted
@@ -30,7 +31,7 @@ class BatchReply(BaseModel):
 
 
 def create_app(settings: ExternalDataApiSettings, clock: Callable[[], float] = time.time) -> FastAPI:
-    """Build the service.
+    """Build the service. Use cases without data are answered with what to do; the others do not wait for them.
 
     Parameters
     ----------
@@ -46,7 +47,13 @@ def create_app(settings: ExternalDataApiSettings, clock: Callable[[], float] = t
     _check_routes(use_cases)
     _warn_about_unknown_names(settings, use_cases)
     state = State(settings.source_state_dir / "state.json")
-    publishers = {name: Publisher(use_case, settings, state, clock) for name, use_case in use_cases.items()}
+    publishers: dict[str, Publisher] = {}
+    without_data: dict[str, str] = {}
+    for name, use_case in use_cases.items():
+        try:
+            publishers[name] = Publisher(use_case, settings, state, clock)
+        except NoData as error:
+            without_data[name] = str(error)
     app = FastAPI(title="External data API", description="A simulated source that publishes data batch by batch.")
 
     @app.get("/", summary="Health, and which data each use case serves")
@@ -55,11 +62,15 @@ def create_app(settings: ExternalDataApiSettings, clock: Callable[[], float] = t
             "status": "ok",
             "batch_interval_seconds": settings.min_update_time,
             "use_cases": {name: publisher.describe() for name, publisher in publishers.items()},
+            "without_data": without_data,
         }
 
     for publisher in publishers.values():
         _add_routes(app, publisher)
         logger.info("%s at %s: %s", publisher.use_case.name, publisher.use_case.source.path, publisher.summary())
+    for name, problem in without_data.items():
+        _add_refusals(app, use_cases[name], problem)
+        logger.warning(problem)
     return app
 
 
@@ -94,6 +105,16 @@ def _add_routes(app: FastAPI, publisher: Publisher) -> None:
         summary=f"Start again from batch 1: {use_case.title}",
         responses=errors,
     )(restart)
+
+
+def _add_refusals(app: FastAPI, use_case: UseCase, problem: str) -> None:
+    """Answer for a use case without data: 404, as asking again does not help."""
+
+    def refuse() -> None:
+        raise HTTPException(status_code=404, detail=problem)
+
+    for path in (use_case.source.path, use_case.source.restart_path):
+        app.get(path, summary=f"No data: {use_case.title}", responses={404: {"description": problem}})(refuse)
 
 
 def _check_routes(use_cases: Mapping[str, UseCase]) -> None:

@@ -20,6 +20,10 @@ logger = logging.getLogger(__name__)
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
+class NoData(ConfigurationError):
+    """Nobody gave the use case a file, and there is no generator for it. Its rows may come from another server."""
+
+
 @dataclass(frozen=True)
 class Dataset:
     """The rows of one use case, in the order in which they are dealt into batches.
@@ -43,8 +47,10 @@ def open_dataset(use_case: UseCase, settings: ExternalDataApiSettings) -> Datase
 
     Raises
     ------
+    NoData
+        There is no data for the use case.
     ConfigurationError
-        The CSV file is wrong, there is no data for the use case, or there are fewer rows than batches.
+        The CSV file is wrong, or there are fewer rows than batches.
     """
     dataset = (
         _from_csv(use_case, settings) or _from_real_data(use_case, settings) or _from_generator(use_case, settings)
@@ -88,9 +94,9 @@ def _from_real_data(use_case: UseCase, settings: ExternalDataApiSettings) -> Dat
 
 def _from_generator(use_case: UseCase, settings: ExternalDataApiSettings) -> Dataset:
     if use_case.name not in GENERATORS:
-        raise ConfigurationError(
+        raise NoData(
             f"use case {use_case.name} has no data: set {csv_variable(use_case.name)} to a CSV file with the columns "
-            f"{', '.join(_names(use_case))}"
+            f"{', '.join(_names(use_case))}, or SOURCE_URL to the server that has its rows"
         )
     rows = [_encode(row).encode() for row in generate(use_case, settings.source_rows, settings.source_seed)]
     origin = f"seeded generator (seed {settings.source_seed}): invented rows, not observations"

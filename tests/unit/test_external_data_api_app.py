@@ -217,8 +217,6 @@ def test_fourth_use_case_is_a_yaml_and_a_csv(
     folder = shutil.copytree(USE_CASES, tmp_path / "use_cases")
     iris = (folder / "penguins.yaml").read_text(encoding="utf-8").replace("penguins", "iris")
     (folder / "iris.yaml").write_text(iris, encoding="utf-8")
-    with pytest.raises(ConfigurationError, match="set IRIS_CSV"):
-        start(use_cases_dir=folder)
     rows = tmp_path / "iris.csv"
     header = "species,island,bill_length_mm,bill_depth_mm,flipper_length_mm,body_mass_g,sex,year"
     rows.write_text(header + "\n" + "Adelie,Dream,39.1,18.7,181,3750,NA,2007\n" * 20)
@@ -227,6 +225,25 @@ def test_fourth_use_case_is_a_yaml_and_a_csv(
     assert ask(client, path="/iris/data").json()["data"] == [
         ["Adelie", "Dream", "39.1", "18.7", "181", "3750", "NA", "2007"]
     ]
+
+
+def test_a_use_case_without_data_is_answered_with_the_remedy_and_stops_no_other(
+    start: Callable[..., TestClient], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = shutil.copytree(USE_CASES, tmp_path / "use_cases")
+    iris = (folder / "penguins.yaml").read_text(encoding="utf-8").replace("penguins", "iris")
+    (folder / "iris.yaml").write_text(iris, encoding="utf-8")
+    client = start(use_cases_dir=folder)
+    for path in ("/iris/data", "/iris/restart_data_generation"):
+        reply = ask(client, path=path)
+        assert reply.status_code == 404
+        assert "iris has no data: set IRIS_CSV to a CSV file with the columns species," in reply.json()["detail"]
+        assert "or SOURCE_URL" in reply.json()["detail"]
+    assert ask(client, path="/penguins/data").status_code == 200
+    health = client.get("/").json()
+    assert (health["status"], set(health["use_cases"])) == ("ok", {"covertype", "penguins", "house_prices"})
+    assert set(health["without_data"]) == {"iris"}
+    assert [record.levelname for record in caplog.records if "iris has no data" in record.message] == ["WARNING"]
 
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/data"])
