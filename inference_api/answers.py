@@ -80,19 +80,19 @@ def answer_columns(predictor: Predictor, columns: Columns, place: str) -> Answer
     parts = []
     for start in range(0, count, CHUNK_ROWS):
         part = {name: values[start : start + CHUNK_ROWS] for name, values in columns.items()}
-        scores = predictor.scores(part)
+        scores, places = predictor.decisions(part)
         finite = np.isfinite(scores).all(axis=1)
         if not finite.all():
             raise predictor.refused((place, start + int(np.argmin(finite))))
-        parts.append(_classes(predictor, scores) if predictor.classes else Answers(scores[:, 0].tolist()))
+        parts.append(_classes(predictor, scores, places) if predictor.classes else Answers(scores[:, 0].tolist()))
     return _join(parts)
 
 
-def _classes(predictor: Predictor, scores: NDArray[np.float64]) -> Answers:
-    best = scores.argmax(axis=1).tolist()
+def _classes(predictor: Predictor, scores: NDArray[np.float64], places: NDArray[np.intp]) -> Answers:
+    answered = places.tolist()
     rounded = np.round(scores, PROBABILITY_DIGITS)
     predictions, labels = predictor.predictions, predictor.labels
-    answers = Answers([predictions[i] for i in best], [labels[i] for i in best])
+    answers = Answers([predictions[i] for i in answered], [labels[i] for i in answered])
     return (
         replace(answers, probabilities=rounded, classes=predictor.classes) if predictor.has_probabilities else answers
     )

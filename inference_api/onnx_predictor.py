@@ -48,7 +48,9 @@ class OnnxPredictor(Predictor):
     def predict_one(self, values: Values) -> Outcome:
         answer = self._run(self.encoder.encode_values(values))[0].tolist()
         try:
-            return self._classification(answer) if self.classes else self._regression([self._in_unit(answer)])
+            if self.classes:
+                return self._classification(answer, answer.index(max(answer)))
+            return self._regression([self._in_unit(answer)])
         except NotFinite:
             raise self.refused(()) from None
 

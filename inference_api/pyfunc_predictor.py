@@ -28,8 +28,6 @@ NO_PICKLE = (
     "is a pickle, which runs whatever code it holds when it is read: log it with serialization_format='skops', "
     "or set ALLOW_PICKLE_MODELS=true where all who write to the registry are trusted"
 )
-# These answer a class that need not be the most probable one.
-_OWN_DECISION = {"SVC", "NuSVC", "FixedThresholdClassifier", "TunedThresholdClassifierCV"}
 
 
 class PyfuncPredictor(Predictor):
@@ -70,34 +68,49 @@ class PyfuncPredictor(Predictor):
             created_at=version.created_at.isoformat(),
         )
         super().__init__(version.name, version.version, bundle)
+        self.class_values = classes
         self._places = {value: place for place, value in enumerate(classes)}
         self._is_tensor = description.is_tensor
-        self.has_probabilities = _has_probabilities(self._model)
+        self.has_probabilities = hasattr(self._model, "predict_proba")
         self._check_example()
 
     def scores(self, columns: Mapping[str, Sequence[Any] | NDArray[Any]]) -> NDArray[np.float64]:
-        table = self._table(columns)
+        return self.decisions(columns)[0]
+
+    def decisions(
+        self, columns: Mapping[str, Sequence[Any] | NDArray[Any]]
+    ) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
         try:
-            if self.classes and self.has_probabilities:
-                return np.asarray(self._model.predict_proba(table), dtype=np.float64)
-            answers = np.asarray(self._model.predict(table))
+            return self._decide(self._table(columns))
         except (ValueError, TypeError) as error:  # what scikit-learn raises for values it cannot take
             cause = next(iter(str(error).splitlines()), type(error).__name__)
             reason = f"{self} cannot predict these values: {cause}"
             raise invalid([mistake((), reason, "prediction_failed")]) from None
+
+    def _decide(self, table: Any) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+        """What `decisions` answers; the model may raise anything."""
+        count = len(table)
+        answers = np.asarray(self._model.predict(table))
         if answers.ndim == 2 and answers.shape[1] == 1:
             answers = answers[:, 0]
-        count = len(table)
         if answers.shape != (count,):
-            raise BundleError(f"{self} answers {count} records with an array of shape {answers.shape}")
+            raise BundleError(
+                f"{self} answers {count} records with an array of shape {list(answers.shape)}: "
+                "only models with one answer a record are served"
+            )
         if not self.classes:
-            try:
-                return answers.astype(np.float64).reshape(-1, 1)
-            except (TypeError, ValueError):
-                raise BundleError(f"{self} answers texts and does not say which classes there are") from None
-        scores = np.zeros((count, len(self.classes)))
-        scores[np.arange(count), [self._places[value] for value in answers.tolist()]] = 1.0
-        return scores
+            return _numbers(answers, str(self)), np.zeros(count, dtype=np.intp)
+        try:
+            # By the model itself: its threshold, which may be deep inside, need not take the most probable class.
+            places = np.array([self._places[value] for value in answers.tolist()], dtype=np.intp)
+        except KeyError as error:
+            raise BundleError(f"{self} answers {error}, which is none of its classes_") from None
+        if not self.has_probabilities:
+            return np.eye(len(self.classes))[places], places
+        probabilities = np.asarray(self._model.predict_proba(table), dtype=np.float64)
+        if probabilities.shape != (count, len(self.classes)):
+            raise BundleError(f"{self} gives probabilities of shape {list(probabilities.shape)}")
+        return probabilities, places
 
     def _table(self, columns: Mapping[str, Sequence[Any] | NDArray[Any]]) -> Any:
         """The records as the model takes them: a DataFrame, or an array without names."""
@@ -174,6 +187,9 @@ def _classes(model: Any) -> list[Any]:
     return [] if found is None or isinstance(found, list) else np.asarray(found).tolist()
 
 
-def _has_probabilities(model: Any) -> bool:
-    last = model.steps[-1][1] if hasattr(model, "steps") else model
-    return hasattr(model, "predict_proba") and type(last).__name__ not in _OWN_DECISION
+def _numbers(answers: NDArray[Any], label: str) -> NDArray[np.float64]:
+    """The answers of a regression [N] as scores [N, 1]."""
+    try:
+        return answers.astype(np.float64).reshape(-1, 1)
+    except (TypeError, ValueError):
+        raise BundleError(f"{label} answers texts and does not say which classes there are") from None

@@ -17,6 +17,8 @@ from sklearn.cluster import KMeans
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 from sklearn.svm import LinearSVC
@@ -153,6 +155,47 @@ def test_classifier_without_probabilities_answers_none(
     reply = predict(service, record)
     assert (reply["prediction"], reply["probabilities"]) == (model.predict(rows[SIZES])[0], None)
     assert predict(service, {"records": [record] * 2})["predictions"][1]["prediction"] == reply["prediction"]
+
+
+PICKLE = {"serialization_format": "cloudpickle", "skops_trusted_types": None}
+
+
+def test_threshold_deep_inside_a_model_decides_its_answers(
+    make_service: MakeService, save: Save, rows: pd.DataFrame
+) -> None:
+    table, wide = rows[SIZES], (rows["width"] > 5).astype(int)
+    threshold = FixedThresholdClassifier(LogisticRegression(), threshold=0.9)
+    model = GridSearchCV(threshold, {"estimator__C": [0.1]}, cv=2).fit(table, wide)
+    service = serve(make_service, save(model, table, wide, **PICKLE), allow_pickle_models=True)
+    expected, probable = model.predict(table), model.predict_proba(table).argmax(axis=1)
+    assert (expected != probable).sum() > 10
+    records = table.to_dict("records")
+    singles = [predict(service, record) for record in records]
+    many = predict(service, {"records": records})["predictions"]
+    columns = predict(service, {"columns": table.to_dict("list")})["columns"]
+    assert [each["prediction"] for each in singles] == expected.tolist()
+    assert [each["prediction"] for each in many] == columns["prediction"] == expected.tolist()
+    assert columns["label"] == [str(value) for value in expected]
+    assert [each["probabilities"]["1"] for each in singles] == pytest.approx(model.predict_proba(table)[:, 1], abs=1e-6)
+
+
+@pytest.mark.parametrize("logged", [{}])
+def test_model_with_several_outputs_is_refused_when_it_is_loaded(
+    make_service: MakeService, save: Save, rows: pd.DataFrame, logged: dict[str, Any]
+) -> None:
+    table, answers = rows[SIZES], (rows[SIZES] > 5).astype(int)
+    model = MLPClassifier((3,), max_iter=2000, random_state=0).fit(table, answers)
+    service = serve(make_service, save(model, table, answers, **PICKLE, **logged), allow_pickle_models=True)
+    assert "array of shape [1, 2]: only models with one answer a record are served" in problem(service)
+
+
+def test_classes_keep_the_type_that_the_model_has_for_them(
+    make_service: MakeService, save: Save, rows: pd.DataFrame
+) -> None:
+    model = LogisticRegression().fit(rows[SIZES], rows["width"].round())
+    service = serve(make_service, save(model, rows[SIZES], rows["width"]))
+    assert service.store.find("flowers").class_values == model.classes_.tolist()
+    assert isinstance(service.store.find("flowers").class_values[0], float)
 
 
 def test_model_without_classes_answers_numbers(make_service: MakeService, save: Save, rows: pd.DataFrame) -> None:
