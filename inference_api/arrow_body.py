@@ -24,7 +24,7 @@ def read_arrow(validator: RecordValidator, body: Body, most: int) -> Columns:
         422, naming column and row of every mistake; 413 for more than `most` rows.
     """
     try:
-        stream = read_stream(body, most)
+        stream = read_stream(body, most, validator.columns)
     except TooManyRows:
         raise too_many(most) from None
     except ArrowError as error:

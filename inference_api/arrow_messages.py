@@ -12,10 +12,14 @@ from flatbuffers.number_types import BoolFlags, Int16Flags, Int32Flags, Int64Fla
 from flatbuffers.table import Table
 
 from inference_api.asgi import Body
+from inference_api.fields import printable
 
 CONTINUATION = b"\xff\xff\xff\xff"
 SCHEMA, DICTIONARY_BATCH, RECORD_BATCH = 1, 2, 3
 NULL, INT, FLOAT, UTF8, BOOL, DATE, TIMESTAMP, LARGE_UTF8, UTF8_VIEW = 1, 2, 3, 5, 6, 8, 10, 20, 24
+
+# Of a column; a schema may let thousands of columns share one name of megabytes.
+_MOST_NAME_BYTES = 1024
 
 _FLOATS = ("<f2", "<f4", "<f8")
 _DATES = ("<i4|D", "<i8|ms")
@@ -63,14 +67,16 @@ def messages(body: Body) -> Iterator[tuple[int, Table, memoryview]]:
         yield scalar(message, 1, Uint8Flags), table(message, 2), view[start + size : place]
 
 
-def read_schema(schema: Table) -> list[ArrowField]:
-    """The columns of a stream."""
+def read_schema(schema: Table, most: int) -> list[ArrowField]:
+    """The columns of a stream, at most that many."""
     if scalar(schema, 0, Int16Flags):
         raise ArrowError("its numbers are big-endian")
     offset = schema.Offset(6)
     start, count = (schema.Vector(offset), schema.VectorLen(offset)) if offset else (0, 0)
     if not 0 < count * 4 <= len(schema.Bytes):
         raise ArrowError("its schema has no columns")
+    if count > most:
+        raise ArrowError(f"it has {count:,} columns, far more than the model takes; send those of the model only")
     fields = [_field(Table(schema.Bytes, schema.Indirect(start + 4 * i))) for i in range(count)]
     if len({field.name for field in fields}) != len(fields):
         raise ArrowError("two of its columns have one name")
@@ -78,7 +84,7 @@ def read_schema(schema: Table) -> list[ArrowField]:
 
 
 def _field(field: Table) -> ArrowField:
-    name = field.String(field.Offset(4) + field.Pos).decode() if field.Offset(4) else ""
+    name = _name(field)
     kind = scalar(field, 2, Uint8Flags)
     details = table(field, 3)
     if kind == INT:
@@ -92,12 +98,24 @@ def _field(field: Table) -> ArrowField:
     elif kind in (NULL, UTF8, BOOL, LARGE_UTF8, UTF8_VIEW):
         dtype = ""
     else:
-        raise ArrowError(f"column {name} is of a type that is not taken; send numbers, texts, booleans or dates")
+        raise ArrowError(
+            f"column {printable(name)} is of a type that is not taken; send numbers, texts, booleans or dates"
+        )
     if not field.Offset(12):
         return ArrowField(name, kind, dtype)
     encoding = table(field, 4)
     index = _integer(table(encoding, 1)) if encoding.Offset(6) else "<i4"
     return ArrowField(name, kind, dtype, scalar(encoding, 0, Int64Flags), index)
+
+
+def _name(field: Table) -> str:
+    offset = field.Offset(4)
+    if not offset:
+        return ""
+    if field.VectorLen(offset) > _MOST_NAME_BYTES:
+        raise ArrowError(f"the name of a column has more than {_MOST_NAME_BYTES:,} bytes")
+    name: str = field.String(offset + field.Pos).decode()
+    return name
 
 
 def _integer(details: Table) -> str:
