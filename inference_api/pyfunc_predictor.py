@@ -4,6 +4,7 @@ scikit-learn, pandas and skops are imported only when such a model is loaded: th
 image of the service has none of them.
 """
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,11 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference_api.errors import Refusal, invalid, mistake
+from inference_api.model_table import model_table, parts_by_presence
 from inference_api.predictor import Predictor
 from inference_api.signature import Description, SignatureBundle, columns_of, example_of, read_description
 from pipeline.bundle import BundleError
 from pipeline.model_version import VersionInfo
 from pipeline.trusted_types import TRUSTED_TYPES
+
+logger = logging.getLogger(__name__)
 
 NEEDED = (
     "needs scikit-learn, pandas and skops, which this service lacks: build the image with INFERENCE_ANY_MODEL=true, "
@@ -43,7 +47,7 @@ class PyfuncPredictor(Predictor):
     ------
     BundleError
         A library is missing, the model has no usable signature, its file is damaged or of a form that is not allowed,
-        or it does not answer its own input example.
+        or it does not answer its own input example (without one, a made-up record).
     """
 
     path = "pyfunc"
@@ -70,9 +74,16 @@ class PyfuncPredictor(Predictor):
         super().__init__(version.name, version.version, bundle)
         self.class_values = classes
         self._places = {value: place for place, value in enumerate(classes)}
+        self._columns = columns
         self._is_tensor = description.is_tensor
+        # Through MLflow, which checks what a model is given against its signature; a scikit-learn model takes NaN.
+        through_mlflow = "sklearn" not in description.flavors
+        self._optional = [column for column in columns if through_mlflow and column.nullable and column.lacks_nan]
         self.has_probabilities = hasattr(self._model, "predict_proba")
-        self._check_example()
+        if bundle.input_example:
+            self._check_example()
+        else:
+            self._check_made_up()
 
     def scores(self, columns: Mapping[str, Sequence[Any] | NDArray[Any]]) -> NDArray[np.float64]:
         return self.decisions(columns)[0]
@@ -81,23 +92,25 @@ class PyfuncPredictor(Predictor):
         self, columns: Mapping[str, Sequence[Any] | NDArray[Any]]
     ) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
         try:
-            return self._decide(self._table(columns))
-        except (ValueError, TypeError) as error:  # what scikit-learn raises for values it cannot take
-            cause = next(iter(str(error).splitlines()), type(error).__name__)
+            return self._decide(columns)
+        except Exception as error:
+            if (cause := _cause_in_values(error)) is None:
+                raise
             reason = f"{self} cannot predict these values: {cause}"
             raise invalid([mistake((), reason, "prediction_failed")]) from None
 
-    def _decide(self, table: Any) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    def _decide(
+        self, columns: Mapping[str, Sequence[Any] | NDArray[Any]]
+    ) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
         """What `decisions` answers; the model may raise anything."""
+        table = model_table(self._columns, columns, is_tensor=self._is_tensor)
         count = len(table)
-        answers = np.asarray(self._model.predict(table))
-        if answers.ndim == 2 and answers.shape[1] == 1:
-            answers = answers[:, 0]
-        if answers.shape != (count,):
-            raise BundleError(
-                f"{self} answers {count} records with an array of shape {list(answers.shape)}: "
-                "only models with one answer a record are served"
-            )
+        if self._optional:
+            scores = np.empty((count, 1))
+            for rows, part in parts_by_presence(table, self._optional):
+                scores[rows] = _numbers(self._predict(part), str(self))
+            return scores, np.zeros(count, dtype=np.intp)
+        answers = self._predict(table)
         if not self.classes:
             return _numbers(answers, str(self)), np.zeros(count, dtype=np.intp)
         try:
@@ -112,27 +125,20 @@ class PyfuncPredictor(Predictor):
             raise BundleError(f"{self} gives probabilities of shape {list(probabilities.shape)}")
         return probabilities, places
 
-    def _table(self, columns: Mapping[str, Sequence[Any] | NDArray[Any]]) -> Any:
-        """The records as the model takes them: a DataFrame, or an array without names."""
-        import pandas as pd
-
-        found: dict[str, Any] = {}
-        for column in self.bundle.columns:
-            values = columns[column.name]
-            if column.type == "date":
-                found[column.name] = pd.to_datetime(pd.Series(list(values), dtype=object))
-            elif column.is_numeric:
-                found[column.name] = np.array([math.nan if v is None else v for v in values], dtype=np.float64)
-                if column.type == "integer" and not column.nullable:
-                    found[column.name] = found[column.name].astype(np.int64)
-            else:
-                found[column.name] = pd.Series(list(values), dtype=object)
-        return np.column_stack(list(found.values())) if self._is_tensor else pd.DataFrame(found)
+    def _predict(self, table: Any) -> NDArray[Any]:
+        """One answer a row [N]."""
+        answers = np.asarray(self._model.predict(table))
+        if answers.ndim == 2 and answers.shape[1] == 1:
+            answers = answers[:, 0]
+        if answers.shape != (len(table),):
+            raise BundleError(
+                f"{self} answers {len(table)} records with an array of shape {list(answers.shape)}: "
+                "only models with one answer a record are served"
+            )
+        return answers
 
     def _check_example(self) -> None:
-        """Probe with the input example where one was logged: it must be answered, whatever the answer is."""
-        if not self.bundle.input_example:
-            return
+        """Probe with the input example: it must be answered, whatever the answer is."""
         try:
             values = self.validator.read_one(msgspec.json.encode(self.bundle.input_example), named=False)
             self.predict_one(values)
@@ -143,6 +149,42 @@ class PyfuncPredictor(Predictor):
             raise
         except Exception as error:  # a model of any make raises anything
             raise BundleError(f"{self} fails on its input example: {type(error).__name__}: {error}") from error
+
+    def _check_made_up(self) -> None:
+        """Probe with a record made up from the signature, where no example was logged."""
+        values = {column.name: [column.made_up] * 2 for column in self._columns}
+        try:
+            self._decide(values)
+        except BundleError:
+            raise
+        except Exception as error:
+            # Encoders refuse a text or whole number that they do not know, which says nothing against others.
+            # (A model that was never fitted raises what is both a ValueError and an AttributeError.)
+            may_be_unknown = any(column.type in ("text", "integer") for column in self._columns)
+            if may_be_unknown and isinstance(error, ValueError) and not isinstance(error, AttributeError):
+                logger.warning("%s was not tried before it is served, as it has no input example: %s", self, error)
+                return
+            raise BundleError(
+                f"{self} does not answer a record made up from its signature: {type(error).__name__}: "
+                f"{_first_line(str(error))}. If it should, log it with an input example, which is then tried instead"
+            ) from error
+
+
+def _cause_in_values(error: Exception) -> str | None:
+    """What a model has against the values that it was given; None for an error of another kind."""
+    # What scikit-learn raises for values it cannot take.
+    if isinstance(error, ValueError | TypeError):
+        return _first_line(str(error)) or type(error).__name__
+    from mlflow.exceptions import MlflowException
+
+    if isinstance(error, MlflowException) and error.get_http_status_code() == 400:
+        # Of a schema that was not kept: before the reason come the data and the schema, at length.
+        return _first_line(str(error).rpartition("Error: ")[2])
+    return None
+
+
+def _first_line(text: str) -> str:
+    return next(iter(text.splitlines()), "")
 
 
 def _load(description: Description, folder: Path, label: str, *, allow_pickle: bool) -> Any:

@@ -2,9 +2,11 @@
 
 import json
 import re
+from datetime import date
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -15,13 +17,13 @@ MODEL_FILE = "MLmodel"
 
 # Of MLflow's types: those that have one column of a table. A time of day would be lost in a date.
 _TYPES: dict[str, dict[str, Any]] = {
-    "double": {"type": "number"},
-    "float": {"type": "number"},
-    "long": {"type": "integer"},
-    "integer": {"type": "integer", "minimum": -(2**31), "maximum": 2**31 - 1},
-    "boolean": {"type": "integer", "minimum": 0, "maximum": 1, "description": "0 or 1"},
-    "string": {"type": "text"},
-    "datetime": {"type": "date"},
+    "double": {"type": "number", "dtype": "float64"},
+    "float": {"type": "number", "dtype": "float32"},
+    "long": {"type": "integer", "dtype": "int64"},
+    "integer": {"type": "integer", "dtype": "int32", "minimum": -(2**31), "maximum": 2**31 - 1},
+    "boolean": {"type": "integer", "dtype": "bool", "minimum": 0, "maximum": 1, "description": "0 or 1"},
+    "string": {"type": "text", "dtype": "object"},
+    "datetime": {"type": "date", "dtype": "datetime64[ns]"},
 }
 _NUMBER_DTYPE = re.compile(r"(float|u?int)(8|16|32|64)")
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,47}")
@@ -29,9 +31,25 @@ NO_SIGNATURE = "has no signature: log it with `signature=mlflow.models.infer_sig
 
 
 class SignatureColumn(BundleColumn):
-    """A column named as the model names it."""
+    """A column named as the model names it.
+
+    Parameters
+    ----------
+    dtype : of the values in the table or array that the model takes, as numpy names it.
+    """
 
     name: str
+    dtype: str
+
+    @property
+    def lacks_nan(self) -> bool:
+        """Whether its type has no value that stands for a missing one."""
+        return self.type == "integer"
+
+    @property
+    def made_up(self) -> Any:
+        """A value to try a model with; it may be none of those that the model was trained on."""
+        return {"integer": 1, "number": 1.0, "date": date(2000, 1, 1)}.get(self.type, "text")
 
 
 class SignatureBundle(Bundle):
@@ -150,5 +168,14 @@ def _tensor_columns(inputs: list[dict[str, Any]], label: str) -> list[SignatureC
         raise BundleError(
             f"{label} takes arrays of {dtype} and shape {shape}; served are numbers of shape [-1, columns]"
         )
-    kind: Any = "number" if dtype.startswith("float") else "integer"
-    return [SignatureColumn(name=f"x{place}", type=kind) for place in range(shape[1])]
+    return [SignatureColumn(name=f"x{place}", dtype=dtype, **_limits(dtype)) for place in range(shape[1])]
+
+
+def _limits(dtype: str) -> dict[str, Any]:
+    """What a column of the type may hold, where that is less than any number."""
+    if dtype.startswith("float"):
+        limits = np.finfo(dtype) if dtype == "float16" else None
+        return {"type": "number"} | ({"minimum": float(limits.min), "maximum": float(limits.max)} if limits else {})
+    info = np.iinfo(dtype)
+    found = {"minimum": info.min} if info.bits < 64 or not info.min else {}
+    return {"type": "integer", **found} | ({"maximum": info.max} if info.bits < 64 else {})
