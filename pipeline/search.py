@@ -17,6 +17,7 @@ from pipeline.bootstrap import metric_value
 from pipeline.errors import ConfigurationError, TrainingError
 from pipeline.estimators import build_estimator
 from pipeline.halving import SMALLEST_TREES, TREES, Rung, first_rows, plan_rungs, with_trees
+from pipeline.parallel_warnings import without_parallel_warnings
 from pipeline.preprocessing import build_features
 from pipeline.search_space import Candidate, candidates
 from pipeline.use_case import UseCase
@@ -101,7 +102,8 @@ def cross_validate(
         if len(rungs) > 1:
             what = use_case.training.search.resource
             say(f"rung {rung.number}/{len(rungs)}: {len(running)} candidates on {rung.share:.0%} of the {what}")
-        scored = _score_rung(use_case, running, folds, rung, jobs, say)
+        with without_parallel_warnings():
+            scored = _score_rung(use_case, running, folds, rung, jobs, say)
         # What was left behind stays behind: its score is of fewer rows.
         results = _sorted(use_case, scored) + results[rung.candidates :]
     return rank(use_case, results)

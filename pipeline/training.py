@@ -14,6 +14,7 @@ from pipeline.cluster import search_cluster
 from pipeline.dataset import Snapshot, check_trainable
 from pipeline.estimators import build_estimator, set_fit_jobs
 from pipeline.mlflow_client import explained, open_client
+from pipeline.parallel_warnings import without_parallel_warnings
 from pipeline.preprocessing import build_pipeline, unwrap
 from pipeline.search import CandidateResult, Progress, cross_validate
 from pipeline.search_space import Candidate
@@ -110,7 +111,7 @@ def fit(use_case: UseCase, candidate: Candidate, train: pd.DataFrame, jobs: int 
     set_fit_jobs(estimator, effective_n_jobs(jobs))
     model = build_pipeline(use_case, estimator)
     frame = train[[column.name for column in use_case.features]]
-    with threadpool_limits(1), warnings.catch_warnings():
+    with threadpool_limits(1), without_parallel_warnings():
         warnings.filterwarnings("ignore", message="The least populated class|Skipping features without")
         model.fit(frame, train[use_case.target.name].to_numpy())
     return single_threaded(model)

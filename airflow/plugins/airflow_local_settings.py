@@ -7,6 +7,11 @@ here: a library that has started threads before the fork may hang after it.
 
 import importlib
 import sys
+import warnings
+
+# skops looks for the home of SciPy's functions in every module there is, and Airflow's old modules answer each question
+# with a warning that they have moved: 1,160 in the log of a task.
+warnings.filterwarnings("ignore", message="The `airflow", category=FutureWarning, module=r"skops\.io\._utils")
 
 LIBRARIES = (
     "mlflow.sklearn",
@@ -15,6 +20,7 @@ LIBRARIES = (
     "sklearn.ensemble",
     "sklearn.model_selection",
     "sklearn.pipeline",
+    "skops.io",
     "pandas",
     "pipeline.retraining",
     "pipeline.training",
