@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from inference_api.signature import SignatureColumn
 from pipeline.bundle import BundleColumn
 from pipeline.cells import (
     CONTROL_CHARACTERS,
@@ -23,11 +24,14 @@ from pipeline.cells import (
 # What a double holds exactly, and what the model's single precision holds at all.
 LARGEST_INTEGER = 2**53
 SHOWN_LENGTH = 60
+# Of a column of another's model, which may read whole articles.
+LONGEST_TEXT = 100_000
 
 _NUMBER = re.compile(r"[+-]?[0-9]{1,40}(\.[0-9]{0,40})?([eE][+-]?[0-9]{1,3})?|[+-]?\.[0-9]{1,40}")
 _DAY = re.compile(ISO_DAY, re.ASCII)
 _CONTROL = re.compile(CONTROL_CHARACTERS)
 _EPOCH = date(1970, 1, 1)
+_TRUTHS = {"true": 1, "false": 0}
 
 
 class FieldError(ValueError):
@@ -53,8 +57,13 @@ class Field:
         self.required = not column.nullable
         self.allowed = _allowed(column)
         self.annotation = _annotation(column)
+        self._is_boolean = isinstance(column, SignatureColumn) and column.is_boolean
+        # What another's model was trained on is not known: it may tell " NA" from "NA", and from nothing.
+        self._is_verbatim = isinstance(column, SignatureColumn) and column.type == "text"
         # What collection takes for a missing value is one here too, or training and serving would disagree.
         self._missing_texts = frozenset(MISSING_TEXTS) - (column.categories or {}).keys()
+        if self._is_verbatim:
+            self._missing_texts = frozenset([""] if column.nullable else [])  # of CSV, which has no other one
 
     def read(self, value: Any) -> Any:
         """Accept any lossless spelling of a value (``"7"``, ``" 7 "`` and ``7.0`` for the integer 7).
@@ -67,7 +76,7 @@ class Field:
         ------
         FieldError
         """
-        if isinstance(value, str):
+        if isinstance(value, str) and not self._is_verbatim:
             value = value.strip()
         if value is None or (isinstance(value, str) and value in self._missing_texts):
             if self.required:
@@ -84,6 +93,8 @@ class Field:
                 return self._text(value)
 
     def _number(self, value: Any) -> int | float:
+        if self._is_boolean and isinstance(value, bool | str):
+            value = _TRUTHS.get(str(value).lower(), value)
         if isinstance(value, str) and _NUMBER.fullmatch(value):
             found: int | float = float(value) if re.search(r"[.eE]", value) else int(value)
         elif isinstance(value, int | float) and not isinstance(value, bool):
@@ -129,7 +140,7 @@ class Field:
         text, _ = text_of_cell(value)
         if text is None:
             raise self._refused(value, "string_type")
-        if len(text) > MAX_TEXT_LENGTH or _CONTROL.search(text):
+        if len(text) > longest_text(self.column) or _CONTROL.search(text):
             raise self._refused(value, "string_form")
         return text
 
@@ -144,6 +155,11 @@ def limits_of(column: BundleColumn) -> tuple[float, float]:
     return low, largest if column.maximum is None else column.maximum
 
 
+def longest_text(column: BundleColumn) -> int:
+    """Most characters of a text."""
+    return LONGEST_TEXT if isinstance(column, SignatureColumn) else MAX_TEXT_LENGTH
+
+
 def _annotation(column: BundleColumn) -> Any:
     low, high = limits_of(column)
     kind: Any
@@ -156,6 +172,9 @@ def _annotation(column: BundleColumn) -> Any:
             kind = date
         case "category":
             kind = Literal[tuple(column.categories or {})]
+        case "text" if isinstance(column, SignatureColumn):
+            form = rf"\A[^{CONTROL_CHARACTERS[1:-1]}]{'+' if column.nullable else '*'}\Z"
+            kind = Annotated[str, msgspec.Meta(max_length=LONGEST_TEXT, pattern=form)]
         case _:
             # A text with blanks around it, or that stands for a missing value, is for `Field.read`.
             missing = "|".join(re.escape(text) for text in MISSING_TEXTS)
@@ -169,9 +188,12 @@ def _allowed(column: BundleColumn) -> str:
         case "category":
             return "one of " + ", ".join(json.dumps(value, ensure_ascii=False) for value in column.categories or {})
         case "text":
-            return f"a text of 1 to {MAX_TEXT_LENGTH} characters without control characters"
+            least = 0 if isinstance(column, SignatureColumn) else 1
+            return f"a text of {least} to {longest_text(column):,} characters without control characters"
         case "date":
             return "a date YYYY-MM-DD" + _range_words(column, lambda days: (_EPOCH + timedelta(days)).isoformat(), "")
+        case "integer" if isinstance(column, SignatureColumn) and column.is_boolean:
+            return "true or false, or 1 or 0"
         case _:
             kind = "a whole number" if column.type == "integer" else "a number"
             return kind + _range_words(column, _number_words, f" {column.unit}" if column.unit else "")

@@ -3,6 +3,8 @@
 from datetime import date, timedelta
 from typing import Any
 
+from inference_api.fields import longest_text
+from inference_api.signature import SignatureColumn
 from pipeline.bundle import Bundle, BundleColumn
 
 _JSON_TYPES = {"integer": "integer", "number": "number", "category": "string", "text": "string", "date": "string"}
@@ -25,17 +27,23 @@ def record_schema(bundle: Bundle) -> dict[str, Any]:
 
 
 def _property(column: BundleColumn) -> dict[str, Any]:
-    kind = _JSON_TYPES[column.type]
+    kinds = [_JSON_TYPES[column.type]]
+    if isinstance(column, SignatureColumn) and column.is_boolean:
+        kinds.insert(0, "boolean")
+    if column.nullable:
+        kinds.append("null")
     found: dict[str, Any] = {
         "title": column.name.replace("_", " "),
         "description": column.description,
-        "type": [kind, "null"] if column.nullable else kind,
+        "type": kinds if len(kinds) > 1 else kinds[0],
     }
     if column.unit is not None:
         found["x-unit"] = column.unit
     if column.categories is not None:
         found["enum"] = [*column.categories, None] if column.nullable else list(column.categories)
         found["x-categories"] = column.categories
+    if column.type == "text":
+        found["maxLength"] = longest_text(column)
     if column.type == "date":
         # JSON Schema has no limits of dates; these are the keywords that validators of formats use.
         limits = {"formatMinimum": column.minimum, "formatMaximum": column.maximum}

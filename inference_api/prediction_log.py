@@ -13,6 +13,7 @@ from inference_api.metrics import ServiceMetrics
 from inference_api.predictor import Outcome, Predictor
 from inference_api.request_schema import Values
 from inference_api.row_faults import fault_of
+from pipeline.cells import MAX_TEXT_LENGTH
 from pipeline.encoded_json import EncodedJson
 
 logger = logging.getLogger(__name__)
@@ -110,6 +111,9 @@ class PredictionLog:
         if room < len(rows):
             self._metrics.log_dropped.inc(len(rows) - room)
             rows = rows[:room]
+        if predictor.validator.has_long_texts:
+            # Whole, they would fill the memory: thousands of records wait.
+            rows = [tuple(v[:MAX_TEXT_LENGTH] if isinstance(v, str) else v for v in row) for row in rows]
         at = datetime.now(UTC)
         # Rows and outcomes are of one length, but for what was dropped.
         for index, (row, outcome) in enumerate(zip(rows, outcomes, strict=False)):

@@ -54,10 +54,7 @@ class Predictor(ABC):
         self.version = version
         self.bundle = bundle
         self.validator = RecordValidator(bundle)
-        self.form = tuple(
-            (column.name, column.type, column.nullable, column.minimum, column.maximum, tuple(column.categories or ()))
-            for column in bundle.columns
-        )
+        self.form = tuple((field.name, field.allowed, field.required) for field in self.validator.fields)
         self.classes = tuple(bundle.classes)
         self.class_values: list[Any] = list(self.classes)
         integers = all(value.lstrip("-").isdecimal() and str(int(value)) == value for value in self.classes)

@@ -14,8 +14,9 @@ import msgspec
 
 from inference_api.asgi import Body
 from inference_api.errors import MOST_MISTAKES, Refusal, invalid, mistake
-from inference_api.fields import Field, FieldError, printable
+from inference_api.fields import Field, FieldError, longest_text, printable
 from pipeline.bundle import Bundle
+from pipeline.cells import MAX_TEXT_LENGTH
 
 MODEL_KEY = "model"
 RECORDS_KEY = "records"
@@ -58,12 +59,18 @@ class RecordValidator:
     Parameters
     ----------
     bundle : its columns say what a record holds.
+
+    Attributes
+    ----------
+    has_long_texts : whether a record may hold more than a few kilobytes.
     """
 
     def __init__(self, bundle: Bundle) -> None:
         self.use_case = bundle.use_case
         self.fields = [Field(column) for column in bundle.columns]
         self.columns = tuple(field.name for field in self.fields)
+        texts = (field.column for field in self.fields if field.column.type == "text")
+        self.has_long_texts = any(longest_text(column) > MAX_TEXT_LENGTH for column in texts)
         # A model with a column "model" keeps it for itself: such a model is reached under its own path only.
         self.has_model_key = MODEL_KEY not in self.columns
         self._dates = [(i, field) for i, field in enumerate(self.fields) if field.column.type == "date"]

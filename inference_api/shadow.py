@@ -20,6 +20,8 @@ CAPACITY_REQUESTS = 256
 PAUSE_SECONDS = 0.08
 WORK_SECONDS = 0.02
 MOST_RECORDS = 100
+# Where records may hold a hundred kilobytes each.
+MOST_LONG_RECORDS = 5
 # What two predictions of a number may differ by, relative to the champion's, and still agree.
 AGREEING_SHARE = 0.05
 
@@ -59,7 +61,8 @@ class ShadowRunner:
         if len(self._queue) >= self._capacity:
             self._metrics.shadow_dropped.labels(champion.name).inc()
             return
-        self._queue.append(Answered(shadow, champion, rows[:MOST_RECORDS], outcomes[:MOST_RECORDS]))
+        most = MOST_LONG_RECORDS if champion.validator.has_long_texts else MOST_RECORDS
+        self._queue.append(Answered(shadow, champion, rows[:most], outcomes[:most]))
 
     def _run(self) -> None:
         while not self._stopping.wait(PAUSE_SECONDS):

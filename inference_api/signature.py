@@ -21,7 +21,7 @@ _TYPES: dict[str, dict[str, Any]] = {
     "float": {"type": "number", "dtype": "float32"},
     "long": {"type": "integer", "dtype": "int64"},
     "integer": {"type": "integer", "dtype": "int32", "minimum": -(2**31), "maximum": 2**31 - 1},
-    "boolean": {"type": "integer", "dtype": "bool", "minimum": 0, "maximum": 1, "description": "0 or 1"},
+    "boolean": {"type": "integer", "dtype": "bool", "minimum": 0, "maximum": 1},
     "string": {"type": "text", "dtype": "object"},
     "datetime": {"type": "date", "dtype": "datetime64[ns]"},
 }
@@ -40,6 +40,10 @@ class SignatureColumn(BundleColumn):
 
     name: str
     dtype: str
+
+    @property
+    def is_boolean(self) -> bool:
+        return self.dtype == "bool"
 
     @property
     def lacks_nan(self) -> bool:

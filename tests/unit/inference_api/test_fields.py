@@ -3,9 +3,11 @@
 from datetime import date
 from typing import Any
 
+import msgspec
 import pytest
 
-from inference_api.fields import Field, FieldError
+from inference_api.fields import LONGEST_TEXT, Field, FieldError
+from inference_api.signature import SignatureColumn
 from pipeline.bundle import BundleColumn
 
 ELEVATION = Field(BundleColumn(name="Elevation", type="integer", unit="m", minimum=0, maximum=9000))
@@ -13,6 +15,9 @@ AREA = Field(BundleColumn(name="area", type="number", unit="acre", minimum=0.5, 
 FREE = Field(BundleColumn(name="free", type="number"))
 ISLAND = Field(BundleColumn(name="island", type="category", categories={"Biscoe": "Biscoe Island", "5": "Five"}))
 CITY = Field(BundleColumn(name="city", type="text", nullable=True))
+REVIEW = Field(SignatureColumn(name="review", type="text", dtype="object"))
+NOTE = Field(SignatureColumn(name="note", type="text", dtype="object", nullable=True))
+FLAG = Field(SignatureColumn(name="flag", type="integer", dtype="bool", minimum=0, maximum=1))
 SOLD = Field(BundleColumn(name="sold", type="date", minimum=0, maximum=20_000))
 
 
@@ -46,6 +51,11 @@ def test_integer_in_every_lossless_spelling(spelling: Any) -> None:
         (CITY, {"a": 1}, "city must be a text of 1 to 255 characters without control characters, got an object"),
         (CITY, "a\x00b", "without control characters, got"),
         (CITY, "x" * 256, "city must be a text of 1 to 255 characters"),
+        (REVIEW, "x" * (LONGEST_TEXT + 1), "review must be a text of 0 to 100,000 characters without control"),
+        (REVIEW, "a\x00b", "without control characters, got"),
+        (REVIEW, None, "review is required: a text of 0 to 100,000 characters"),
+        (FLAG, 2, "flag must be true or false, or 1 or 0, got 2"),
+        (FLAG, "yes", 'flag must be true or false, or 1 or 0, got "yes"'),
         (SOLD, "2024-13-01", 'sold must be a date YYYY-MM-DD between 1970-01-01 and 2024-10-04, got "2024-13-01"'),
         (SOLD, "1969-12-31", "sold must be a date YYYY-MM-DD between 1970-01-01 and 2024-10-04"),
         (SOLD, 19_000, "sold must be a date YYYY-MM-DD between 1970-01-01 and 2024-10-04, got 19000"),
@@ -72,3 +82,22 @@ def test_nullable_field_takes_what_collection_takes_for_missing(field: Field, mi
 @pytest.mark.parametrize("spelling", ["2020-02-29", "2020-02-29T00:00:00", " 2020-02-29"])
 def test_date(spelling: str) -> None:
     assert SOLD.read(spelling) == date(2020, 2, 29)
+
+
+@pytest.mark.parametrize("text", [" Private", "NA", "None", "", "two\nlines\t", "x" * LONGEST_TEXT, " "])
+def test_text_for_a_model_of_others_is_taken_as_it_is(text: str) -> None:
+    assert REVIEW.read(text) == text
+    # As it is by the quick reading as well.
+    assert msgspec.json.decode(msgspec.json.encode(text), type=REVIEW.annotation) == text
+
+
+def test_missing_text_for_a_model_of_others_is_null_or_an_empty_cell() -> None:
+    assert (NOTE.read(None), NOTE.read(""), NOTE.read("NA")) == (None, None, "NA")
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.json.decode(b'""', type=NOTE.annotation)
+
+
+@pytest.mark.parametrize(("value", "read"), [(True, 1), (False, 0), ("True", 1), ("false", 0), (1, 1), ("0", 0)])
+def test_boolean_for_a_model_of_others_in_every_spelling(value: Any, read: int) -> None:
+    assert FLAG.read(value) == read
+    assert type(FLAG.read(value)) is int

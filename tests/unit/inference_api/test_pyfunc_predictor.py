@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import mlflow
 import numpy as np
 import pandas as pd
@@ -19,6 +20,7 @@ from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV
 from sklearn.neural_network import MLPClassifier
@@ -26,7 +28,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 from sklearn.svm import LinearSVC
 
+from inference_api.metrics import ServiceMetrics
 from inference_api.pyfunc_predictor import PyfuncPredictor
+from inference_api.shadow import MOST_LONG_RECORDS, ShadowRunner
 
 from .conftest import MakeService, MemoryRegistry, Service
 
@@ -227,6 +231,63 @@ def test_optional_integer_boolean_and_day_columns(make_service: MakeService, sav
     assert predict(service, record)["prediction"] == pytest.approx(expected)
     for wrong in ({"sold": 2}, {"count": 1.5}, {"day": "soon"}):
         assert service.client.post("/models/flowers/predict", json=record | wrong).status_code == 422
+
+
+def test_boolean_column_takes_true_in_every_form_of_body(make_service: MakeService, tmp_path: Path) -> None:
+    folder = save_code(tmp_path / "sum", Sum(), {"a": "boolean", "b": "double"})
+    service = serve(make_service, folder, allow_pickle_models=True)
+    assert predict(service, {"a": True, "b": 1})["prediction"] == 2
+    assert predict(service, {"columns": {"a": [True, False, 1], "b": [1, 1, 1]}})["columns"]["prediction"] == [2, 1, 2]
+    for url, body in (
+        ("/models/flowers/invocations", {"dataframe_records": [{"a": True, "b": 1}]}),
+        (
+            "/v2/models/flowers/infer",
+            {
+                "inputs": [
+                    {"name": "a", "shape": [1], "datatype": "BOOL", "data": [True]},
+                    {"name": "b", "shape": [1], "datatype": "FP64", "data": [1]},
+                ]
+            },
+        ),
+    ):
+        reply = service.client.post(url, json=body)
+        assert (reply.status_code, "2.0" in reply.text) == (200, True), reply.text
+    schema = service.client.get("/models/flowers").json()["schema"]
+    assert jsonschema.Draft202012Validator(schema).is_valid({"a": True, "b": 1})
+    assert not jsonschema.Draft202012Validator(schema).is_valid({"a": 2, "b": 1})
+
+
+@pytest.fixture
+def texts(make_service: MakeService, save: Save) -> Service:
+    """A model that tells good reviews from bad ones by their words."""
+    table = pd.DataFrame({"review": ["a good film", "a bad film"] * 20})
+    words = make_column_transformer((TfidfVectorizer(), "review"))
+    model = make_pipeline(words, LogisticRegression()).fit(table, ["good", "bad"] * 20)
+    folder = save(model, table, np.array(["good"]), **PICKLE)
+    return serve(make_service, folder, allow_pickle_models=True)
+
+
+def test_long_texts_are_read_whole_and_logged_in_part(texts: Service) -> None:
+    review = "very, very\n" * 9_000 + "good"
+    assert predict(texts, {"review": review})["prediction"] == "good"
+    # Beyond a megabyte too, which only what is well-formed may have.
+    many = predict(texts, {"records": [{"review": review}, {"review": review[:-4] + "bad"}] * 10})
+    assert [each["prediction"] for each in many["predictions"]] == ["good", "bad"] * 10
+    reply = texts.client.post("/models/flowers/predict", json={"review": review * 2})
+    assert (reply.status_code, "0 to 100,000 characters" in reply.text) == (422, True)
+    schema = texts.client.get("/models/flowers").json()["schema"]
+    assert schema["properties"]["review"]["maxLength"] == 100_000
+    texts.client.__exit__(None, None, None)
+    assert len(texts.logged) == 21
+    assert {row["features"]["review"] for row in texts.logged} == {review[:255]}
+
+
+def test_shadow_of_a_model_of_long_texts_keeps_few_of_them(texts: Service) -> None:
+    champion = texts.store.find("flowers")
+    runner = ShadowRunner(ServiceMetrics())
+    rows = [("good " * 1000,)] * 50
+    runner.offer(champion, champion, rows, champion.predict_many(rows))
+    assert len(runner._queue[0].rows) == MOST_LONG_RECORDS
 
 
 def test_values_that_the_model_refuses_are_the_clients_mistake(make_service: MakeService, save: Save) -> None:
