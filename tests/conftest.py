@@ -48,6 +48,7 @@ def chromium() -> "Iterator[Browser]":
 
 @pytest.fixture
 def page(chromium: "Browser") -> "Iterator[Page]":
-    context = chromium.new_context(viewport={"width": 1280, "height": 900}, locale="en-US")
-    yield context.new_page()
-    context.close()
+    from tests.browser.chromium import open_page
+
+    with open_page(chromium, viewport={"width": 1280, "height": 900}) as page:
+        yield page

@@ -4,10 +4,13 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 NO_CHROMIUM = "no Chromium: install it (Debian: apt-get install chromium) or set CHROMIUM to its path"
+# A cold start under load: Streamlit imports pandas and Altair with the first page.
+PATIENCE_MS = 60_000
 ARGUMENTS = [
     "--headless",
     "--no-sandbox",
@@ -33,7 +36,7 @@ def may_skip() -> bool:
 
 @contextmanager
 def open_chromium() -> Iterator[Browser]:
-    """Run a headless browser until the block ends.
+    """Run a headless browser until the block ends; what is expected of its pages may come within `PATIENCE_MS`.
 
     Raises
     ------
@@ -43,9 +46,21 @@ def open_chromium() -> Iterator[Browser]:
     executable = find_chromium()
     if executable is None:
         raise RuntimeError(NO_CHROMIUM)
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
         try:
             yield browser
         finally:
             browser.close()
+
+
+@contextmanager
+def open_page(browser: Browser, **options: Any) -> Iterator[Page]:
+    """An empty page without a past; takes the options of `Browser.new_context`."""
+    context = browser.new_context(locale="en-US", **options)
+    context.set_default_timeout(PATIENCE_MS)
+    try:
+        yield context.new_page()
+    finally:
+        context.close()

@@ -6,7 +6,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.ui_pages import PATIENCE_MS, choose, open_ui, predict, wait_until_drawn
+from tests.browser.chromium import open_page
+from tests.browser.ui_pages import choose, open_ui, predict, wait_until_drawn
 
 pytestmark = pytest.mark.browser
 
@@ -46,8 +47,8 @@ def drop_a_file_with_mistakes(page: Page) -> None:
     choose(page, page.locator(".st-key-model"), "Palmer penguins")
     upload = page.locator(".st-key-batch_file input[type=file]")
     upload.set_input_files({"name": "cases.csv", "mimeType": "text/csv", "buffer": MISTAKEN})
-    page.get_by_role("button", name="Predict 1 row").click(timeout=PATIENCE_MS)
-    expect(page.get_by_text("1 row predicted by version 2")).to_be_visible(timeout=PATIENCE_MS)
+    page.get_by_role("button", name="Predict 1 row").click()
+    expect(page.get_by_text("1 row predicted by version 2")).to_be_visible()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -55,18 +56,16 @@ def drop_a_file_with_mistakes(page: Page) -> None:
 @pytest.mark.usefixtures("fake_api")
 def test_a_page_has_no_grave_violation(chromium: Browser, ui_url: str, path: str, scheme: Any) -> None:
     window: Any = {"width": 1280, "height": 1000}
-    context = chromium.new_context(viewport=window, color_scheme=scheme, locale="en-US", reduced_motion="reduce")
-    page = context.new_page()
-    open_ui(page, ui_url, path)
-    if not path:
-        predict(page, {})
-    if path == "batch":
-        drop_a_file_with_mistakes(page)
-    wait_until_drawn(page)
-    # Streamlit fades what it is about to draw anew, which on a busy machine lasts long enough to be measured.
-    page.add_style_tag(content="[data-stale] {opacity: 1 !important; transition: none !important}")
-    assert grave_violations(page) == []
-    context.close()
+    with open_page(chromium, viewport=window, color_scheme=scheme, reduced_motion="reduce") as page:
+        open_ui(page, ui_url, path)
+        if not path:
+            predict(page, {})
+        if path == "batch":
+            drop_a_file_with_mistakes(page)
+        wait_until_drawn(page)
+        # Streamlit fades what it is about to draw anew, which on a busy machine lasts long enough to be measured.
+        page.add_style_tag(content="[data-stale] {opacity: 1 !important; transition: none !important}")
+        assert grave_violations(page) == []
 
 
 @pytest.mark.usefixtures("fake_api")

@@ -7,8 +7,8 @@ from typing import Any
 from playwright.sync_api import Locator, Page, expect
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
-# A cold start under load: Streamlit imports pandas and Altair with the first page.
-PATIENCE_MS = 60_000
+from tests.browser.chromium import PATIENCE_MS
+
 STARTS = 3
 
 
@@ -20,7 +20,7 @@ def open_ui(page: Page, url: str, path: str = "", language: str = "en") -> None:
     """
     address = f"{url.rstrip('/')}/{path}?lang={language}"
     for start in range(1, STARTS + 1):
-        page.goto(address, timeout=PATIENCE_MS)
+        page.goto(address)
         try:
             page.locator("h1").wait_for(timeout=PATIENCE_MS / STARTS)
             return
@@ -34,8 +34,8 @@ def wait_until_drawn(page: Page) -> None:
 
     No script runs, Streamlit has fetched the code and the fonts of what is shown, and charts have taken their size.
     """
-    expect(page.get_by_test_id("stSkeleton")).to_have_count(0, timeout=PATIENCE_MS)
-    expect(page.locator(".stApp[data-test-script-state='notRunning']")).to_have_count(1, timeout=PATIENCE_MS)
+    expect(page.get_by_test_id("stSkeleton")).to_have_count(0)
+    expect(page.locator(".stApp[data-test-script-state='notRunning']")).to_have_count(1)
     page.evaluate("() => document.fonts.ready.then(() => undefined)")
     page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
@@ -43,7 +43,7 @@ def wait_until_drawn(page: Page) -> None:
 def choose_model(page: Page, title: str) -> None:
     """Choose a model by its title and wait for its form."""
     choose(page, page.locator(".st-key-model"), title)
-    page.locator(".st-key-predict button").wait_for(timeout=PATIENCE_MS)
+    page.locator(".st-key-predict button").wait_for()
 
 
 def field(page: Page, name: str) -> Locator:
@@ -53,7 +53,7 @@ def field(page: Page, name: str) -> Locator:
 
 def fill_predict_form(page: Page, values: Mapping[str, Any]) -> None:
     """Enter values by field name: numbers, texts, ISO dates, categories; None empties a field that can be emptied."""
-    page.locator(".st-key-predict button").wait_for(timeout=PATIENCE_MS)
+    page.locator(".st-key-predict button").wait_for()
     for name, value in values.items():
         entry = field(page, name)
         if entry.get_by_test_id("stSelectbox").count():
@@ -78,9 +78,9 @@ def predict(page: Page, values: Mapping[str, Any]) -> str:
     """Fill the form, send it and give back the text of the answer (label, probabilities, version, request id)."""
     fill_predict_form(page, values)
     press_predict(page)
-    expect(result(page)).to_contain_text(re.compile(r"version \d+|versión \d+"), timeout=PATIENCE_MS)
+    expect(result(page)).to_contain_text(re.compile(r"version \d+|versión \d+"))
     # Streamlit fetches the code of a table or chart when the first one is shown, and holds its place until then.
-    expect(result(page).get_by_test_id("stSkeleton")).to_have_count(0, timeout=PATIENCE_MS)
+    expect(result(page).get_by_test_id("stSkeleton")).to_have_count(0)
     return result(page).inner_text()
 
 
@@ -92,5 +92,5 @@ def choose(page: Page, entry: Locator, value: str | None) -> None:
         return
     # Typing opens the list and filters it; an entry reads "value" or "value — full name".
     box.fill(value)
-    page.get_by_role("option", name=re.compile(rf"^{re.escape(value)}( —|$)")).click(timeout=PATIENCE_MS)
+    page.get_by_role("option", name=re.compile(rf"^{re.escape(value)}( —|$)")).click()
     expect(box).to_have_attribute("aria-expanded", "false")
