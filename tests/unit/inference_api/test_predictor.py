@@ -71,7 +71,20 @@ def test_sorting_changes_no_answer(bundles: dict[str, Path], tmp_path: Path, cou
     np.testing.assert_array_equal(served.scores(columns), unsorted.scores(columns))
 
 
-@pytest.mark.parametrize("answer", [1000.0, float("inf"), float("nan")])
+def test_single_record_has_the_bits_that_it_has_among_many(
+    bundles: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictor = OnnxPredictor("house_prices", 1, bundles["house_prices"])
+    values = predictor.validator.read(b'{"status":"sold"}', 1)[0][0]
+    logarithms = np.random.default_rng(0).uniform(-1, 20, (CHUNK_ROWS, 1)).astype(np.float32)
+    monkeypatch.setattr(predictor, "_run_sorted", lambda _: logarithms)
+    many = [outcome.prediction for outcome in predictor.predict_many([values] * len(logarithms))]
+    answers = iter(logarithms)
+    monkeypatch.setattr(predictor, "_run", lambda _: next(answers)[None])
+    assert [predictor.predict_one(values).prediction for _ in logarithms] == many
+
+
+@pytest.mark.parametrize("answer", [1000.0, 709.79, float("inf"), float("nan")])
 def test_prediction_that_is_not_finite_is_refused(
     bundles: dict[str, Path], monkeypatch: pytest.MonkeyPatch, answer: float
 ) -> None:
