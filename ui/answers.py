@@ -190,11 +190,15 @@ class Evaluation(Answer):
 
 
 class VersionDetails(Answer):
-    """``GET /models/{name}/versions/{version}``; `problem` says why part of it is missing."""
+    """``GET /models/{name}/versions/{version}``; `problem` says why part of it is missing.
+
+    Versions of one `dataset_digest` were measured on the same held-out rows.
+    """
 
     name: str
     version: int
     run_id: str | None = None
+    dataset_digest: str | None = None
     rows: int | None = None
     metrics: dict[str, float | None] = Field(default_factory=dict)
     intervals: dict[str, tuple[float, float]] = Field(default_factory=dict)

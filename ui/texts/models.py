@@ -86,6 +86,16 @@ MODELS: Mapping[str, tuple[str, str]] = {
         "Medido en filas que ningún entrenamiento vio; entre paréntesis, el intervalo del 95 %. La diferencia es la de "
         "la segunda versión respecto al campeón.",
     ),
+    "compare.note_other_rows": (
+        "Each version was measured on the rows held out at its own training, and those are not known to be the same: "
+        "these numbers do not say which version is better. What the promotion gate measured of both on the same rows "
+        "does, where it compared the two: it is the first line, with the interval of the gain.",
+        "Cada versión se midió en las filas reservadas en su propio entrenamiento, y no consta que sean las mismas: "
+        "estos números no dicen cuál es mejor. Sí lo dice lo que la promoción midió de ambas en las mismas filas, si "
+        "las comparó: es la primera línea, con el intervalo de la mejora.",
+    ),
+    "compare.other_rows": ("not on the same rows", "no en las mismas filas"),
+    "compare.gate": ("{metric}, both on the same {rows} rows", "{metric}, ambas en las mismas {rows} filas"),
     # Report
     "report.none": (
         "No evaluation of this version can be read.",

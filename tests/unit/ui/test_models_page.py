@@ -77,6 +77,49 @@ def test_champion_and_challenger_stand_side_by_side(open_app: OpenApp) -> None:
     assert all("worse" in cell for cell in table.iloc[:, 3])
 
 
+@pytest.fixture
+def digests(fake_api: FakeInferenceApi, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
+    """Every version was trained on a snapshot of its own, the newest on the easiest rows."""
+    before = fake_inference_api.version_details
+
+    def details(use_case: UseCase, version: int, champion: int) -> dict[str, Any]:
+        found = before(use_case, version, champion)
+        easy = {name: 0.5 if version == 3 and name in ("rmse", "mae") else v for name, v in found["metrics"].items()}
+        return {**found, "dataset_digest": f"digest-{version}", "metrics": easy}
+
+    monkeypatch.setattr(fake_inference_api, "version_details", details)
+
+
+@pytest.mark.usefixtures("digests")
+@pytest.mark.parametrize(("language", "words"), [("en", "do not say which"), ("es", "no dicen cuál es mejor")])
+def test_numbers_of_other_rows_are_not_called_better(open_app: OpenApp, language: str, words: str) -> None:
+    app = open_app("models", language=language)
+    app.selectbox(key="model").set_value("house_prices").run()
+    open_tab(app, "Compare" if language == "en" else "Comparar")
+    lines = [[str(cell).replace("\\", "") for cell in line] for line in app.table[0].value.to_numpy()]
+    # First what the gate measured of both on the same rows, which says the contrary of the metrics below it.
+    assert "MAE, " in lines[0][0]
+    assert "512" in lines[0][0]
+    assert lines[0][3].startswith(":red[")
+    assert [(line[0], line[2][:3]) for line in lines[1:3]] == [("RMSE", "0.5"), ("MAE", "0.5")]
+    assert not any(":green[" in line[3] or ":red[" in line[3] for line in lines[1:])
+    assert words in said(app.caption)
+
+
+@pytest.mark.usefixtures("digests")
+def test_a_gain_over_an_earlier_champion_is_its_loss(open_app: OpenApp) -> None:
+    app = open_tab(open_app("models"), "Compare")
+    app.selectbox(key="compare_covertype").set_value(1).run()
+    line = [cell.replace("\\", "") for cell in app.table[0].value.iloc[0]]
+    # Version 2 was judged against version 1, and is better by 0.08712.
+    assert line == [
+        "**Accuracy, both on the same 512 rows**",
+        "0.8712",
+        "0.7841",
+        ":red[0.08712 worse] (-0.1307 to -0.04356)",
+    ]
+
+
 @pytest.mark.usefixtures("fake_api")
 def test_the_report_shows_confusion_segments_and_card(open_app: OpenApp, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_PUBLIC_URL", "http://mlflow.example")
