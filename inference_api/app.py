@@ -20,8 +20,8 @@ from inference_api.health_routes import health_routes
 from inference_api.invocations import invocation_routes
 from inference_api.metrics import ServiceMetrics
 from inference_api.middleware import RequestContext
-from inference_api.model_cache import ModelCache
-from inference_api.model_routes import RollBack, model_routes
+from inference_api.model_cache import ModelCache, writable_folder
+from inference_api.model_routes import model_routes
 from inference_api.model_store import ModelStore
 from inference_api.openapi import live_openapi
 from inference_api.operations import Operations
@@ -30,6 +30,7 @@ from inference_api.prediction_routes import PREDICT_PATH, PredictionService
 from inference_api.quick_lane import QuickLane
 from inference_api.recording import Recorder
 from inference_api.registry_reader import RegistryReader
+from inference_api.rollback import RollBack
 from inference_api.selection import Selector
 from inference_api.shadow import ShadowRunner
 from inference_api.v2_routes import v2_routes
@@ -69,7 +70,7 @@ def create_app(
     metrics = ServiceMetrics()
     store = ModelStore(
         registry or open_registry(settings),
-        ModelCache(settings.model_cache_dir, keep=1 + settings.model_lru_size),
+        ModelCache(writable_folder(settings.model_cache_dir), keep=1 + settings.model_lru_size),
         metrics,
         poll_seconds=settings.model_poll_seconds,
         default=settings.default_use_case,

@@ -1,11 +1,10 @@
 """The champion of one model: loaded from the cache at the start, replaced when the registry names another one."""
 
 import logging
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
+from inference_api.background_loads import BackgroundLoads, StillLoading
 from inference_api.model_cache import ModelCache, ServedRecord
 from inference_api.model_loader import ModelLoader
 from inference_api.model_state import Attempts, ModelState, is_same, shown_problem
@@ -14,9 +13,6 @@ from pipeline.model_version import VersionInfo
 
 logger = logging.getLogger(__name__)
 
-# A load that takes longer is said to be under way: promotions take a tenth of a second, storage that hangs minutes.
-LONG_LOAD_SECONDS = 5.0
-
 
 class ChampionFollower:
     """Keeps what is served of every model in line with the champion of the registry.
@@ -24,16 +20,13 @@ class ChampionFollower:
     Parameters
     ----------
     first_pause : seconds until a version that failed is tried again; twice as many after every further failure.
-    announce : told the state of a model whose champion takes long to load.
     """
 
-    def __init__(
-        self, loader: ModelLoader, cache: ModelCache, first_pause: float, announce: Callable[[ModelState], None]
-    ) -> None:
+    def __init__(self, loader: ModelLoader, cache: ModelCache, first_pause: float) -> None:
         self._loader = loader
+        self._loads = BackgroundLoads(loader)
         self._cache = cache
         self._first_pause = first_pause
-        self._announce = announce
         self._attempts: dict[str, Attempts] = {}
 
     def cached(self) -> Iterator[ModelState]:
@@ -51,30 +44,26 @@ class ChampionFollower:
         """The state with its champion loaded; on failure it keeps its predictor and says why."""
         if state.served is not None and is_same(state.served, champion):
             self._attempts.pop(state.name, None)
+            self._loads.forget(state.name)
             return replace(state, problem=None, confirmed=True)
         attempts = self._attempts.get(state.name)
         if attempts is None or not is_same(attempts.version, champion):
             attempts = self._attempts[state.name] = Attempts(champion)
-        if not retry_now and time.monotonic() < attempts.failures.retry_at:
+        if not retry_now and not self._loads.is_loading(champion) and attempts.failures.remaining > 0:
             return state
-        return self._load(registry, state, attempts)
+        return self._load(registry, state, attempts, retry_now=retry_now)
 
-    def _load(self, registry: RegistryReader, state: ModelState, attempts: Attempts) -> ModelState:
+    def _load(self, registry: RegistryReader, state: ModelState, attempts: Attempts, *, retry_now: bool) -> ModelState:
         champion = attempts.version
-        problem = f"version {champion.version} is being loaded, which takes long{state.still_serving}"
-        under_way = threading.Timer(LONG_LOAD_SECONDS, self._announce, [replace(state, problem=problem)])
-        under_way.daemon = True
-        under_way.start()
         try:
-            predictor, digest = self._loader.load(registry, champion)
+            predictor, digest = self._loads.load(registry, champion, patient=retry_now)
+        except StillLoading:
+            problem = f"version {champion.version} is being loaded, which takes long{state.still_serving}"
+            return replace(state, problem=problem)
         except Exception as error:
             attempts.failures.add(self._first_pause)
             problem = f"version {champion.version} cannot be served: {shown_problem(error)}{state.still_serving}"
             return replace(state, problem=problem)
-        finally:
-            # What is said next is said last.
-            under_way.cancel()
-            under_way.join()
         try:
             self._cache.remember(ServedRecord(champion=champion, digest=digest, versions=list(state.versions)))
         except OSError as error:

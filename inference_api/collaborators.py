@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from inference_api.model_routes import NotInHistory, RollBack
 from inference_api.prediction_log import Writer
 from inference_api.registry_reader import RegistryReader
+from inference_api.rollback import NotInHistory, RollBack
 from pipeline.errors import ConfigurationError, WarehouseError
 from pipeline.settings import InferenceApiSettings
 from pipeline.use_case import UseCase, load_use_cases

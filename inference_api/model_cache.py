@@ -6,14 +6,15 @@ A model is the folder of a serving bundle or, where somebody else registered it,
 import hashlib
 import logging
 import os
+import re
 import shutil
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from inference_api.registry_reader import RegistryReader
 from pipeline.bundle import BundleError, bundle_digest
 from pipeline.model_version import VersionInfo
 
@@ -23,6 +24,8 @@ RECORD_FILE = "served.json"
 MLMODEL_FILE = "MLmodel"
 SCRATCH_PREFIX = ".download-"
 SCRATCH_SECONDS = 3600
+# One part of a path, that is neither hidden nor the folder above.
+_NAME = re.compile(r"(?!\.)[^/\\\0]+")
 
 
 class ServedRecord(BaseModel):
@@ -33,6 +36,18 @@ class ServedRecord(BaseModel):
     champion: VersionInfo
     digest: str
     versions: list[VersionInfo]
+
+
+def writable_folder(wanted: Path) -> Path:
+    """The folder for the cache, or one that ends with the machine where that cannot be written: serving goes on."""
+    try:
+        wanted.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=wanted):
+            return wanted
+    except OSError as error:
+        instead = Path(tempfile.mkdtemp(prefix="model-cache-"))
+        logger.error("models are kept in %s, and lost with it: MODEL_CACHE_DIR cannot be used: %s", instead, error)
+        return instead
 
 
 class ModelCache:
@@ -50,12 +65,20 @@ class ModelCache:
         self._keep = keep
 
     def folder(self, version: VersionInfo) -> Path:
-        """Where the bundle of a version belongs; a run is one model for ever, a version number only in one registry."""
+        """Where the bundle of a version belongs; a run is one model for ever, a version number only in one registry.
+
+        Raises
+        ------
+        BundleError
+            The registry calls it something that would be another place than a folder of its own.
+        """
         # A version that no run made is told from another registry's by its age.
         origin = version.run_id[:16] or f"{version.created_at:%Y%m%d%H%M%S}"
+        if not _NAME.fullmatch(version.name) or not _NAME.fullmatch(origin):
+            raise BundleError(f"no folder can be named after version {version.version} of {version.name!r}, {origin!r}")
         return self.root / version.name / f"{version.version}-{origin}"
 
-    def fetch(self, registry: Any, version: VersionInfo) -> tuple[Path, str]:
+    def fetch(self, registry: RegistryReader, version: VersionInfo) -> tuple[Path, str]:
         """Return the folder and digest of a version's bundle, downloaded unless an undamaged copy is here.
 
         Raises
@@ -103,7 +126,7 @@ class ModelCache:
         home = used.parent
         try:
             champion = self.folder(ServedRecord.model_validate_json((home / RECORD_FILE).read_bytes()).champion)
-        except (OSError, ValidationError):
+        except (OSError, ValidationError, BundleError):
             champion = used
         others = [path for path in home.iterdir() if path.is_dir() and path.name[0] != "."]
         others = [path for path in others if path not in (champion, used)]
@@ -116,7 +139,7 @@ class ModelCache:
         found = []
         for scratch in self.root.glob(f"*/{SCRATCH_PREFIX}*"):
             # What a killed process left; another worker may be downloading right now.
-            if time.time() - scratch.stat().st_mtime > SCRATCH_SECONDS:
+            if time.time() - _used_at(scratch) > SCRATCH_SECONDS:
                 shutil.rmtree(scratch, ignore_errors=True)
         for path in sorted(self.root.glob(f"*/{RECORD_FILE}")):
             try:

@@ -13,6 +13,7 @@ from inference_api.model_state import problem_of
 from inference_api.onnx_predictor import OnnxPredictor
 from inference_api.predictor import Predictor
 from inference_api.pyfunc_predictor import PyfuncPredictor
+from inference_api.registry_reader import RegistryReader
 from pipeline.bundle import BUNDLE_FILE
 from pipeline.errors import PipelineError
 from pipeline.model_version import VersionInfo
@@ -30,7 +31,7 @@ class ModelLoader:
         self._alive: WeakValueDictionary[tuple[str, int, str], Predictor] = WeakValueDictionary()
         self._lock = threading.Lock()
 
-    def load(self, registry: Any, version: VersionInfo) -> tuple[Predictor, str]:
+    def load(self, registry: RegistryReader, version: VersionInfo) -> tuple[Predictor, str]:
         """Download, verify and probe a version; returns it with the digest of its files.
 
         Raises

@@ -2,10 +2,8 @@
 
 import asyncio
 import hmac
-import logging
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Header, Query, Request, Response
@@ -27,25 +25,12 @@ from inference_api.replies import (
     RollbackRequest,
     TrafficReply,
 )
+from inference_api.rollback import RollBack, RollbackOperation
 from inference_api.selection import Selector, read_query
-from pipeline.errors import PipelineError, RegistryError
 from pipeline.traffic import TrafficRule
 
 # What a client waits for a reload; a slow registry is then followed in the background.
 RELOAD_SECONDS = 5.0
-# What a client waits for a roll back: several questions to registry and warehouse.
-ROLLBACK_SECONDS = 20.0
-
-UNCHANGED = "nothing was changed"
-
-logger = logging.getLogger(__name__)
-
-RollBack = Callable[[str, int | None, str], dict[str, Any]]
-
-
-class NotInHistory(PipelineError):
-    """The champion was moved, but the record of it could not be written: repeating the roll back would go further."""
-
 
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     401: {"description": "X-API-Key is missing or wrong"},
@@ -67,14 +52,6 @@ _ROLLBACK_EXAMPLES: dict[str, Any] = {
 def _goes_on(reply: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
     """Refusals, and the reply to who does not wait any longer."""
     return {202: {"model": reply, "description": "It takes long, and goes on"}, **_REFUSALS}
-
-
-def _log_late(name: str, done: "Future[Any]") -> None:
-    """What came of a roll back that its client did not wait for."""
-    if (error := done.exception()) is not None:
-        logger.warning("the roll back of %s failed: %s", name, error)
-    else:
-        logger.info("the roll back of %s is done", name)
 
 
 def summary(state: ModelState) -> ModelSummary:
@@ -136,12 +113,12 @@ def model_routes(store: ModelStore, selector: Selector, api_key: str, roll_back:
 
     Parameters
     ----------
-    roll_back : given name, version (None: the previous champion) and reason, moves the champion and returns the record;
-        raises NotInHistory when it did the first only.
+    roll_back : as `RollbackOperation` takes it.
     """
     router = APIRouter(route_class=OperationRoute)
     # A few threads of their own: a registry that hangs must not use up those of other routes.
     threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="model-admin")
+    rollback_operation = RollbackOperation(store, roll_back, threads)
 
     def authorised(x_api_key: Annotated[str, Header(description="the setting API_KEY")] = "") -> None:
         if not hmac.compare_digest(x_api_key.encode(), api_key.encode()):
@@ -237,38 +214,10 @@ def model_routes(store: ModelStore, selector: Selector, api_key: str, roll_back:
         """
         await selector.state(name)
         wanted = request or RollbackRequest()
-        loop = asyncio.get_running_loop()
-        record: dict[str, Any] | None = None
-        warning: str | None = None
-        # Asked something harmless first: a registry that hangs must not move the champion when nobody expects it.
-        try:
-            await in_time(lambda: store.refresh(name))
-        except TimeoutError:
-            raise Refusal(503, f"the model registry does not answer: {UNCHANGED}", retry_after=5) from None
-        if store.registry.problem is not None:
-            raise Refusal(
-                503, f"the model registry cannot be read: {store.registry.problem}; {UNCHANGED}", retry_after=5
-            )
-        running = threads.submit(roll_back, name, wanted.to, wanted.reason)
-        try:
-            record = await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(running)), ROLLBACK_SECONDS)
-        except TimeoutError:
-            if running.cancel():
-                raise Refusal(503, f"too many operations wait for the model registry: {UNCHANGED}", 5) from None
-            running.add_done_callback(partial(_log_late, name))
+        outcome = await rollback_operation.run(name, wanted.to, wanted.reason)
+        if outcome.goes_on:
             response.status_code = 202
-            warning = "this takes long and goes on; see the history of the model before you repeat it"
-            return RollbackReply(**summary(store.state(name)).model_dump(), record=None, warning=warning)
-        except NotInHistory as error:
-            warning = str(error)
-        except RegistryError as error:
-            await loop.run_in_executor(threads, lambda: store.refresh(name))
-            status = 409 if store.registry.problem is None else 503
-            raise Refusal(status, str(error), retry_after=None if status == 409 else 5) from error
-        try:
-            await in_time(lambda: store.refresh(name))
-        except TimeoutError:
-            response.status_code = 202
-        return RollbackReply(**summary(store.state(name)).model_dump(), record=record, warning=warning)
+        shown = summary(store.state(name)).model_dump()
+        return RollbackReply(**shown, record=outcome.record, warning=outcome.warning)
 
     return router

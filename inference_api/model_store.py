@@ -62,7 +62,7 @@ class ModelStore:
         self.states: Mapping[str, ModelState] = MappingProxyType({})
         self.registry = RegistryLink(open_registry, poll_seconds)
         self._loader = ModelLoader(cache, metrics, allow_pickle=allow_pickle)
-        self._champions = ChampionFollower(self._loader, cache, poll_seconds, self._publish)
+        self._champions = ChampionFollower(self._loader, cache, poll_seconds)
         self._traffic = TrafficFollower(self._loader, poll_seconds)
         self._poll_seconds = poll_seconds
         self._metrics = metrics
@@ -145,10 +145,18 @@ class ModelStore:
             self._thread.join(timeout=1)
 
     def load_cached(self) -> None:
-        """Serve what the cache holds until the registry has been read."""
+        """Serve what the cache holds until the registry has been read. Never raises."""
         with self._refreshing:
-            for state in self._champions.cached():
-                self._publish(state)
+            try:
+                for state in self._champions.cached():
+                    self._publish(state)
+            except Exception:
+                # Whatever became of the folder, the registry has it all.
+                logger.exception("the cached models cannot be read")
+
+    def ask_registry(self) -> None:
+        """Ask the registry something harmless, whatever else is under way; raises what is wrong with it."""
+        self.registry.ask(_model_tags)
 
     def refresh(self, name: str | None = None) -> None:
         """Bring one model, or all, in line with the registry now. Never raises: failures go into the states."""

@@ -42,17 +42,17 @@ class RegistryLink:
         self._first_pause = first_pause
         self._failures = Failures()
         self._problem_since: datetime | None = None
-        # When the question was asked that waits for its answer.
-        self._asked_at: float | None = None
+        # When the questions were asked that wait for their answers.
+        self._asked_at: list[float] = []
 
     @property
     def report(self) -> str | None:
         """`problem` for anybody: whatever may name hosts is left to the log."""
-        asked_at = self._asked_at
-        if self.problem is None and asked_at is not None:
-            silence = time.monotonic() - asked_at
-            return f"the model registry has not answered for {silence:.0f} s" if silence >= SILENT_SECONDS else None
-        if self.problem is None or self._problem_since is None:
+        if self.problem is None:
+            silence = max((time.monotonic() - asked_at for asked_at in tuple(self._asked_at)), default=0.0)
+            waits = bool(self._asked_at) and silence >= SILENT_SECONDS
+            return f"the model registry has not answered for {silence:.0f} s" if waits else None
+        if self._problem_since is None:
             return self.problem
         since = self._problem_since.isoformat(timespec="seconds")
         return f"the model registry is unreachable or cannot be read since {since}; the log of this service says why"
@@ -68,13 +68,13 @@ class RegistryLink:
         return self._registry
 
     def ask(self, question: Callable[[RegistryReader], Answer]) -> Answer:
-        """The registry's answer to a question; one is asked at a time."""
-        registry = self.opened()
-        self._asked_at = time.monotonic()
+        """The registry's answer to a question, from any thread."""
+        registry, asked_at = self.opened(), time.monotonic()
+        self._asked_at.append(asked_at)
         try:
             answer = question(registry)
         finally:
-            self._asked_at = None
+            self._asked_at.remove(asked_at)
         if self.problem == NOT_ASKED:
             self.problem = BEING_READ
         return answer

@@ -127,7 +127,9 @@ class Selector:
         if info is None:
             await self._look()
             state = self._store.state(name)
-            info = _find(state, query) or self._unknown(state, query)
+            info = _find(state, query)
+        if info is None:
+            raise self._unknown(state, query)
         return state.loaded(info) or await self._pool.get(info)
 
     async def _look(self) -> None:
@@ -138,15 +140,15 @@ class Selector:
             self._looking = self._thread.submit(self._store.refresh)
         await asyncio.wait([asyncio.wrap_future(self._looking)], timeout=LONGEST_LOOK_SECONDS)
 
-    def _unknown(self, state: ModelState, query: Query) -> Any:
+    def _unknown(self, state: ModelState, query: Query) -> Refusal:
         wanted = f"version {query.version}" if query.version is not None else f"alias {printable(query.alias or '')!r}"
         if not self._store.registry.listed_at:
             report = self._store.registry.report
             message = f"whether {state.name} has {wanted} is not known: {report}"
-            raise Refusal(503, message, retry_after=RETRY_AFTER_SECONDS)
+            return Refusal(503, message, retry_after=RETRY_AFTER_SECONDS)
         numbers = ", ".join(str(info.version) for info in state.versions[:SHOWN_VERSIONS]) or "none"
         aliases = ", ".join(sorted(alias for info in state.versions for alias in info.aliases)) or "none"
-        raise Refusal(404, f"{state.name} has no {wanted}; versions: {numbers}; aliases: {aliases}")
+        return Refusal(404, f"{state.name} has no {wanted}; versions: {numbers}; aliases: {aliases}")
 
     def close(self) -> None:
         self._thread.shutdown(wait=False, cancel_futures=True)

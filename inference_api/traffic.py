@@ -1,19 +1,20 @@
 """The version beside the champion of one model: which it is, and which requests it has a part in."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from zlib import crc32
 
+from inference_api.background_loads import BackgroundLoads, StillLoading
+from inference_api.model_loader import ModelLoader
 from inference_api.model_state import Attempts, is_same, shown_problem
 from inference_api.predictor import Predictor
+from inference_api.registry_reader import RegistryReader
 from pipeline.errors import ConfigurationError
 from pipeline.model_version import VersionInfo
 from pipeline.traffic import TrafficRule, read_rule
 
 if TYPE_CHECKING:
-    from inference_api.model_loader import ModelLoader
     from inference_api.model_state import ModelState
 
 _HASHES = 2**32
@@ -53,12 +54,14 @@ class Traffic:
 class TrafficFollower:
     """Keeps the `Traffic` of every model in line with its rule and with where the alias is."""
 
-    def __init__(self, loader: "ModelLoader", first_pause: float) -> None:
-        self._loader = loader
+    def __init__(self, loader: ModelLoader, first_pause: float) -> None:
+        self._loads = BackgroundLoads(loader)
         self._first_pause = first_pause
         self._attempts: dict[str, Attempts] = {}
 
-    def follow(self, registry: Any, state: "ModelState", tags: Mapping[str, str], *, retry_now: bool) -> Traffic | None:
+    def follow(
+        self, registry: RegistryReader, state: "ModelState", tags: Mapping[str, str], *, retry_now: bool
+    ) -> Traffic | None:
         """What the traffic of a model is now, given the tags of its registered model."""
         try:
             rule = read_rule(tags)
@@ -82,13 +85,23 @@ class TrafficFollower:
         return self._load(registry, rule, version, before, retry_now=retry_now)
 
     def _load(
-        self, registry: Any, rule: TrafficRule, version: VersionInfo, before: Traffic | None, *, retry_now: bool
+        self,
+        registry: RegistryReader,
+        rule: TrafficRule,
+        version: VersionInfo,
+        before: Traffic | None,
+        *,
+        retry_now: bool,
     ) -> Traffic:
         attempts = self._attempts.setdefault(version.name, Attempts(version))
-        if before is not None and not retry_now and time.monotonic() < attempts.failures.retry_at:
+        waits = attempts.failures.remaining > 0 and not self._loads.is_loading(version)
+        if before is not None and not retry_now and waits:
             return replace(before, rule=rule)
         try:
-            predictor, _ = self._loader.load(registry, version)
+            predictor, _ = self._loads.load(registry, version, patient=retry_now)
+        except StillLoading:
+            problem = f"version {version.version} is being loaded, which takes long; the champion answers alone"
+            return Traffic(rule, version, None, problem)
         except Exception as error:  # whatever is wrong with this version, the champion goes on
             attempts.failures.add(self._first_pause)
             problem = f"version {version.version} cannot be loaded: {shown_problem(error)}; the champion answers alone"

@@ -43,6 +43,10 @@ class RegistryError(PipelineError):
     """The model registry is unreachable or does not hold the version or alias asked for."""
 
 
+class RegistryUnavailable(RegistryError):
+    """The model registry does not answer, or lacks its database or storage: worth another try."""
+
+
 class ArtifactsGone(RegistryError):
     """A version is registered, and its serving bundle in MLflow is missing or damaged: trying again cannot help."""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import requests
 
-from pipeline.errors import RegistryError, without_password
+from pipeline.errors import RegistryError, RegistryUnavailable, without_password
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -49,14 +49,18 @@ def explained(tracking_uri: str, what: str) -> Iterator[None]:
     except (MlflowException, requests.RequestException, OSError) as error:
         text = str(error).splitlines()[0] if str(error) else type(error).__name__
         advice = ""
-        if "Max retries exceeded" in text or isinstance(error, requests.ConnectionError | requests.Timeout):
-            text = "it does not answer"
+        refusal: type[RegistryError] = RegistryError
+        if "error responses" in text:
+            text, refusal = "it answers with errors only", RegistryUnavailable
+            advice = ": its log says why; its database or the storage of artifacts may be down"
+        elif "Max retries exceeded" in text or isinstance(error, requests.ConnectionError | requests.Timeout):
+            text, refusal = "it does not answer", RegistryUnavailable
             advice = ": check that the MLflow server runs and that MLFLOW_TRACKING_URI names it"
         elif "Invalid Host" in str(error):
             advice = " (start the MLflow server with this host in --allowed-hosts)"
         shown = without_password(tracking_uri)
         text = text.replace(tracking_uri, shown)
-        raise RegistryError(f"cannot {what} in MLflow at {shown}: {text}{advice}") from error
+        raise refusal(f"cannot {what} in MLflow at {shown}: {text}{advice}") from error
 
 
 def read_texts(client: "MlflowClient", run_id: str, paths: Iterable[str]) -> dict[str, str]:

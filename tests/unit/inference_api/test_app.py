@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from inference_api import model_routes, registry_link
-from pipeline.errors import RegistryError, WarehouseError
+from inference_api import background_loads, model_routes, registry_link, rollback
+from pipeline.errors import RegistryError, RegistryUnavailable, WarehouseError
+from pipeline.model_version import VersionInfo
 
 from .conftest import API_KEY, MakeService, MemoryRegistry, Service
 
@@ -182,11 +183,11 @@ def test_rollback_that_is_not_in_the_history_is_done_and_not_to_be_repeated(
 ) -> None:
     registry.add("covertype", bundles["covertype-2"])
 
-    def rollback(*_: Any, **__: Any) -> None:
+    def move(*_: Any, **__: Any) -> None:
         registry.promote("covertype", 1)
         raise WarehouseError("rollback of version 1 of covertype is done, but not in the history: it is down")
 
-    monkeypatch.setattr("pipeline.promotion.rollback", rollback)
+    monkeypatch.setattr("pipeline.promotion.rollback", move)
     monkeypatch.setattr("pipeline.warehouse.open_warehouse", lambda _: None)
     reply = make_service().client.post("/models/covertype/rollback", headers=KEY)
     assert reply.status_code == 200
@@ -210,7 +211,8 @@ def test_rollback_that_never_began_may_be_repeated(make_service: MakeService, mo
 def hanging(registry: MemoryRegistry, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
     """Makes the registry answer nothing until the end of the test."""
     monkeypatch.setattr(model_routes, "RELOAD_SECONDS", 0.05)
-    monkeypatch.setattr(model_routes, "ROLLBACK_SECONDS", 0.05)
+    monkeypatch.setattr(rollback, "ASK_SECONDS", 0.05)
+    monkeypatch.setattr(rollback, "ROLLBACK_SECONDS", 0.05)
     yield registry.answering.clear
     registry.answering.set()
 
@@ -230,10 +232,49 @@ def test_rollback_does_not_begin_while_the_registry_hangs(
     assert moved == []
 
 
+def test_rollback_without_storage_may_be_tried_again(make_service: MakeService) -> None:
+    def roll_back(name: str, to: int | None, reason: str) -> dict[str, Any]:  # noqa: ARG001
+        raise RegistryUnavailable("cannot look for the serving bundle: it answers with errors only")
+
+    reply = make_service(roll_back=roll_back).client.post("/models/covertype/rollback", headers=KEY)
+    assert (reply.status_code, reply.headers["retry-after"]) == (503, "5")
+
+
+def test_storage_that_hangs_keeps_no_model_from_being_rolled_back(
+    make_service: MakeService, registry: MemoryRegistry, bundles: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(background_loads, "LONG_LOAD_SECONDS", 0.05)
+
+    def roll_back(name: str, *_: Any) -> dict[str, Any]:
+        registry.promote(name, 1)
+        return {"to_version": 1}
+
+    service = make_service(roll_back=roll_back)
+    store, arrives, download = service.store, threading.Event(), registry.download_bundle
+
+    def download_in_time(version: VersionInfo, folder: Path) -> Path:
+        if version.run_id == "covertype-2":
+            arrives.wait(60)
+        return download(version, folder)
+
+    monkeypatch.setattr(registry, "download_bundle", download_in_time)
+    registry.add("covertype", bundles["covertype-2"])
+    registry.add("penguins", bundles["penguins"])
+    store.refresh()
+    assert "takes long; still serving version 1" in str(store.states["covertype"].problem)
+    assert store.find("penguins").version == 2
+    for name in ("penguins", "covertype"):
+        reply = service.client.post(f"/models/{name}/rollback", headers=KEY)
+        assert (reply.status_code, reply.json()["champion_version"], reply.json()["status"]) == (200, 1, "serving")
+    arrives.set()
+    store.refresh()
+    assert store.find("covertype").version == 1
+
+
 def test_rollback_that_takes_long_says_that_it_goes_on(
     make_service: MakeService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(model_routes, "ROLLBACK_SECONDS", 0.05)
+    monkeypatch.setattr(rollback, "ROLLBACK_SECONDS", 0.05)
     going_on = threading.Event()
     service = make_service(roll_back=lambda *_: going_on.wait() and {})
     reply = service.client.post("/models/covertype/rollback", headers=KEY)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from inference_api.model_cache import ModelCache, ServedRecord
+from inference_api.model_cache import ModelCache, ServedRecord, writable_folder
 from pipeline.bundle import BundleError, bundle_digest
 
 from .conftest import MemoryRegistry
@@ -113,3 +113,38 @@ def test_another_worker_may_drop_the_same_bundles(
 
     monkeypatch.setattr(Path, "stat", gone)
     assert remember(cache, registry, 3).is_dir()
+
+
+@pytest.mark.parametrize(
+    "change", [{"name": ".."}, {"name": "../penguins"}, {"name": ""}, {"run_id": "../../elsewhere"}]
+)
+def test_registry_cannot_name_a_place_outside_the_cache(
+    registry: MemoryRegistry, tmp_path: Path, change: dict[str, str]
+) -> None:
+    beside = tmp_path / "beside"
+    beside.mkdir()
+    version = registry.versions("covertype")[0].model_copy(update=change)
+    with pytest.raises(BundleError, match="no folder can be named after"):
+        ModelCache(tmp_path / "cache").fetch(registry, version)
+    assert beside.is_dir()
+
+
+def test_download_that_another_worker_finishes_meanwhile_is_no_trouble(
+    registry: MemoryRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = ModelCache(tmp_path)
+    remember(cache, registry, 1)
+    glob = Path.glob
+    gone = tmp_path / "covertype" / ".download-gone"
+    monkeypatch.setattr(Path, "glob", lambda self, p: [gone] if "download" in p else glob(self, p))
+    assert len(cache.recall()) == 1
+
+
+def test_folder_that_cannot_be_written_is_replaced_by_another(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = tmp_path / "file"
+    file.write_text("not a folder")
+    assert writable_folder(tmp_path / "cache") == tmp_path / "cache"
+    instead = writable_folder(file)
+    assert instead.is_dir()
+    assert "MODEL_CACHE_DIR cannot be used" in caplog.text
+    instead.rmdir()

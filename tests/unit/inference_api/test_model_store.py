@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from inference_api import champion_follower
+from inference_api import background_loads
 from inference_api.errors import Refusal
 from inference_api.metrics import ServiceMetrics
 from inference_api.model_cache import ModelCache
@@ -83,7 +83,7 @@ def test_model_that_cannot_be_loaded_leaves_the_last_good_one(
 def test_storage_that_hangs_amid_a_promotion_is_reported(
     registry: MemoryRegistry, bundles: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(champion_follower, "LONG_LOAD_SECONDS", 0.02)
+    monkeypatch.setattr(background_loads, "LONG_LOAD_SECONDS", 0.02)
     store = open_store(registry, tmp_path)
     store.refresh()
     registry.add("covertype", bundles["covertype-2"])
@@ -266,6 +266,21 @@ def test_registry_that_cannot_even_be_opened(tmp_path: Path) -> None:
         store.find("covertype")
     assert refused.value.status == 503
     assert "Retry-After" in refused.value.headers
+
+
+def test_cache_that_cannot_be_read_does_not_end_the_following(
+    registry: MemoryRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Any) -> None:
+        raise FileNotFoundError("another worker was quicker")
+
+    monkeypatch.setattr(ModelCache, "recall", refuse)
+    store = open_store(registry, tmp_path)
+    store.start()
+    try:
+        wait_until(lambda: served(store) == 1)
+    finally:
+        store.stop()
 
 
 def test_cached_model_of_another_registry_is_dropped(registry: MemoryRegistry, tmp_path: Path) -> None:
