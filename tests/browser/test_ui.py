@@ -55,6 +55,23 @@ def test_wrong_values_stay_in_the_form_and_are_explained(page: Page, ui_url: str
     assert fake_api.received == []
 
 
+@pytest.mark.usefixtures("fake_api")
+@pytest.mark.parametrize(
+    ("language", "wrong", "right"),
+    [("en", "One field needs another value", "Aspen"), ("es", "Un campo necesita otro valor", "Aspen")],
+)
+def test_what_came_of_a_press_is_in_sight_of_the_button(
+    page: Page, ui_url: str, language: str, wrong: str, right: str
+) -> None:
+    page.set_viewport_size({"width": 1280, "height": 900})
+    open_ui(page, ui_url, language=language)
+    for elevation, words in ((-1, wrong), (3000, right)):
+        fill_predict_form(page, {"Elevation": elevation})
+        press_predict(page)
+        expect(page.locator(".st-key-predict button")).to_be_in_viewport()
+        expect(result_of(page).get_by_text(words).first).to_be_in_viewport()
+
+
 def test_a_regression_with_text_and_date(page: Page, ui_url: str, fake_api: FakeInferenceApi) -> None:
     open_ui(page, ui_url)
     choose_model(page, "House prices")

@@ -20,9 +20,15 @@ from ui.session import api_client, forget_answers, translator
 from ui.what_if import draw_what_if
 from ui.widgets import draw_fields, entered_values, put_values
 
+# The form is longer than the window and its button at the end: what became of a press stays in sight beside it.
+STYLE = """<style>
+[data-testid="stLayoutWrapper"]:has(> .st-key-result) {position:sticky; top:4rem}
+</style>"""
+
 
 def render(t: Translator) -> None:
     """Draw the page."""
+    st.html(STYLE)
     st.title(t("predict.title"), anchor=False)
     st.caption(t("predict.intro"))
     chosen = choose_subject(t)
