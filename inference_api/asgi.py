@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterable
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 JSON_TYPE = b"application/json"
 # A smaller reply is sent at once.
@@ -28,6 +28,16 @@ async def send_reply(
     for piece in body[:-1]:
         await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body", "body": body[-1]})
+
+
+def starting_with(message: Message, receive: Receive) -> Receive:
+    """`receive`, with a message that was taken from it before all others."""
+    waiting = [message]
+
+    async def receive_again() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return receive_again
 
 
 class Endpoint:

@@ -40,6 +40,11 @@ def outcome_field(use_case: UseCase | None, bundle: Bundle | None) -> Field:
     return Field(BundleColumn(name=bundle.target, type="category", categories=categories))
 
 
+def feedback_bytes(most: int) -> int:
+    """How large a body of at most `most` outcomes may be."""
+    return max(LARGE_BYTES, OUTCOME_BYTES * most)
+
+
 def read_feedback(body: Body, field: Field, most: int) -> list["Feedback"]:
     """Read ``{"request_id", "outcome", "record"}`` or ``{"feedback": [{…}, …]}``.
 
@@ -53,10 +58,7 @@ def read_feedback(body: Body, field: Field, most: int) -> list["Feedback"]:
     Refusal
         422, naming every mistake; 413 for more than `most` outcomes.
     """
-    most_bytes = max(LARGE_BYTES, OUTCOME_BYTES * most)
-    if len(body) > most_bytes:
-        raise Refusal(413, f"the outcomes of one request may take {most_bytes:,} bytes; send them in several")
-    payload = parse_json(body, most_bytes)
+    payload = parse_json(body, feedback_bytes(most))
     if not isinstance(payload, dict):
         message = 'send {"request_id": "…", "outcome": …} or {"feedback": [{…}, …]}'
         raise invalid([mistake((), message, "object_type")])

@@ -1,16 +1,18 @@
 """True outcomes of predictions, as clients learn them."""
 
 import time
+from functools import partial
 from threading import Semaphore
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from inference_api.body import BodyReader, check_encoding
+from inference_api.asgi import Body
+from inference_api.body import BodyReader
 from inference_api.collaborators import Records
 from inference_api.errors import Refusal
-from inference_api.feedback import check_known, outcome_field, read_feedback
+from inference_api.feedback import check_known, feedback_bytes, outcome_field, read_feedback
 from inference_api.known import known_model
 from inference_api.lookups import Lookups
 from inference_api.model_store import ModelStore
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 # Outcomes in one request, where MAX_RECORDS allows as many: they are checked and stored in one transaction.
 MOST_OUTCOMES = 10_000
+# Of the largest size, waiting for a thread or at work: a warehouse that is slow must not fill the memory with them.
+BODIES_AT_ONCE = 16
 # What a client waits for its own prediction to be written.
 FLUSH_SECONDS = 2.0
 # Then another worker or replica may hold it: they write several times a second.
@@ -85,8 +89,9 @@ def feedback_routes(
     lookups : the threads to work in.
     """
     router = APIRouter()
-    bodies = BodyReader(max_body_bytes)
     most = min(max_records, MOST_OUTCOMES)
+    most_bytes = min(max_body_bytes, feedback_bytes(most))
+    bodies = BodyReader(most_bytes, "; send the outcomes in several requests", BODIES_AT_ONCE)
     waiting = Semaphore(MOST_WAITING)
 
     @router.post(
@@ -109,10 +114,8 @@ def feedback_routes(
         """
         if log is None:
             raise Refusal(409, "predictions are not logged here (PREDICTION_LOG=false): so there is nothing to judge")
-        body = await bodies.read(request.scope, request.receive)
-        check_encoding(request.scope["headers"])
 
-        def work() -> FeedbackReply:
+        def work(body: Body) -> FeedbackReply:
             state, use_case = known_model(store, records, name)
             field = outcome_field(use_case, state.predictor.bundle if state and state.predictor else None)
             found = read_feedback(bodies.unpacked(body), field, most)
@@ -122,7 +125,8 @@ def feedback_routes(
             unique = len({(item.request_id, item.record_index) for item in found})
             return FeedbackReply(stored=unique, replaced=replaced)
 
-        reply = await lookups.run(work)
+        async with bodies.read(request.scope, request.receive) as body:
+            reply = await lookups.run(partial(work, body))
         return Response(reply.model_dump_json(), media_type="application/json")
 
     return router

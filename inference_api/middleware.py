@@ -13,9 +13,9 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from inference_api.asgi import send_reply
+from inference_api.asgi import send_reply, starting_with
 from inference_api.metrics import ServiceMetrics
-from inference_api.quick_lane import QuickLane, starting_with
+from inference_api.quick_lane import QuickLane
 
 REQUEST_ID_HEADER = b"x-request-id"
 # As long as the warehouse stores: predictions.request_id.

@@ -7,9 +7,8 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
-from inference_api.asgi import JSON_TYPE
-from inference_api.body import BodyReader, check_encoding
-from inference_api.quick_lane import starting_with
+from inference_api.asgi import JSON_TYPE, starting_with
+from inference_api.body import BodyReader
 from inference_api.request_schema import parse_json
 
 MOST_BYTES = 64 * 1024
@@ -30,9 +29,8 @@ class OperationRoute(APIRoute):
         bodies = BodyReader(MOST_BYTES, "; this operation takes a few fields")
 
         async def with_small_body(request: Request) -> Response:
-            body = await bodies.read(request.scope, request.receive)
-            check_encoding(request.scope["headers"])
-            body = bodies.unpacked(body)
+            async with bodies.read(request.scope, request.receive) as sent:
+                body = bodies.unpacked(sent)
             if body.strip():
                 parse_json(body)  # which says better what is wrong, and where
             message = {"type": "http.request", "body": bytes(body), "more_body": False}

@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope
 
 from inference_api.answers import Answers, Columns, Rows, answer_columns
 from inference_api.asgi import Body, Endpoint, Payload
-from inference_api.body import GZIP_MAGIC, BodyReader, check_encoding
+from inference_api.body import GZIP_MAGIC, BodyReader
 from inference_api.body_forms import ARROW_TYPE, Batch, Forms, forms_of, read_body
 from inference_api.errors import Refusal, invalid, mistake
 from inference_api.explained_replies import explained, explained_reply
@@ -27,7 +27,7 @@ from inference_api.predictor import Outcome, Predictor
 from inference_api.quick_lane import PlainReply
 from inference_api.recording import Recorder, Ticket
 from inference_api.request_schema import LARGE_BYTES, MODEL_KEY, Values, requested_model
-from inference_api.selection import Choice, Selector
+from inference_api.selection import Selector
 
 # A body beyond this leaves the event loop to the single inference thread, so that probes stay quick.
 INLINE_BYTES = 16 * 1024
@@ -40,6 +40,8 @@ PREDICT_PATH = "/predict"
 MODEL_PREDICT_PATH = "/models/{name}/predict"
 
 Result = TypeVar("Result")
+# Makes the reply to a body: from predictor, body, ticket and what else it was given with.
+Answer = Callable[..., Payload]
 
 
 class Reply(msgspec.Struct, gc=False):
@@ -101,65 +103,59 @@ class PredictionService:
         self._thread.shutdown(wait=True)
 
     async def _predict(self, scope: Scope, receive: Receive) -> Payload:
-        body = await self._read(scope, receive)
-        if body.startswith(GZIP_MAGIC):
-            body = await self._in_thread(self._bodies.inflate, body)
-        small = len(body) <= INLINE_BYTES
-        check_encoding(scope["headers"])
-        name = self._named(body) if small else await self._in_thread(self._named, body)
-        choice = await self._selector.choose(name, scope)
-        answer = self._explain_one if choice.explain else self._answer_one
-        return await self._run(choice, small, answer, body, Ticket(scope["request_id"], choice.log))
+        async with self._bodies.read(scope, receive) as body:
+            if len(body) <= INLINE_BYTES and not body.startswith(GZIP_MAGIC):
+                name = self._named(body)
+            else:
+                name = await self._in_thread(self._named, body)
+            return await self._reply_to(scope, body, name, self._answer_one, explain=self._explain_one)
 
     async def _predict_named(self, scope: Scope, receive: Receive) -> Payload:
         forms = forms_of(scope["headers"])
         if forms.arrow_reply:
             scope["reply_type"] = ARROW_TYPE
-        return await self.respond(scope, receive, scope["path_params"]["name"], self._answer, forms)
+        name = scope["path_params"]["name"]
+        return await self.respond(scope, receive, name, self._answer, forms, explain=self._explain)
 
     async def respond(
-        self, scope: Scope, receive: Receive, name: str, function: Callable[..., Payload], *args: Any
+        self, scope: Scope, receive: Receive, name: str, answer: Answer, *args: Any, explain: Answer | None = None
     ) -> Payload:
         """Read the body of a request to a model and make the reply.
 
         Parameters
         ----------
-        function : called as ``function(predictor, body, ticket, *args)``, maybe in the inference thread.
+        answer : called as ``answer(predictor, body, ticket, *args)``, maybe in the inference thread.
+        explain : called as ``explain(predictor, body, ticket)`` when the request asks for it; None where it may not.
 
         Raises
         ------
         Refusal
             For the body, for the model, or 429 when too many requests wait for that thread already.
         """
-        body = await self._read(scope, receive)
-        check_encoding(scope["headers"])
+        async with self._bodies.read(scope, receive) as body:
+            return await self._reply_to(scope, body, name, answer, *args, explain=explain)
+
+    async def _reply_to(
+        self, scope: Scope, body: Body, name: str, answer: Answer, *args: Any, explain: Answer | None
+    ) -> Payload:
+        packed = body.startswith(GZIP_MAGIC)
+        if len(body) > (LARGE_BYTES // USUAL_PACKING if packed else LARGE_BYTES):
+            self._release.plan()
         choice = await self._selector.choose(name, scope)
         if choice.explain:
-            if function != self._answer:
+            if explain is None:
                 raise Refusal(422, "explain works on /predict and /models/{name}/predict only")
-            function, args = self._explain, ()
+            answer, args = explain, ()
         ticket = Ticket(scope["request_id"], choice.log)
-        if body.startswith(GZIP_MAGIC):
-            return await self._run(choice, False, self._unpacked, body, ticket, function, *args)
-        return await self._run(choice, len(body) <= INLINE_BYTES, function, body, ticket, *args)
+        if packed:
+            return await self._in_thread(choice.answer, self._unpacked, body, ticket, answer, *args)
+        if len(body) <= INLINE_BYTES and choice.is_quick:
+            return choice.answer(answer, body, ticket, *args)
+        return await self._in_thread(choice.answer, answer, body, ticket, *args)
 
-    async def _read(self, scope: Scope, receive: Receive) -> Body:
-        body = await self._bodies.read(scope, receive)
-        if len(body) > (LARGE_BYTES // USUAL_PACKING if body.startswith(GZIP_MAGIC) else LARGE_BYTES):
-            self._release.plan()
-        return body
-
-    def _unpacked(
-        self, predictor: Predictor, body: Body, ticket: Ticket, function: Callable[..., Payload], *args: Any
-    ) -> Payload:
+    def _unpacked(self, predictor: Predictor, body: Body, ticket: Ticket, answer: Answer, *args: Any) -> Payload:
         # Here, where one request is at work at a time: what many requests unpack to would fill the memory.
-        return function(predictor, self._bodies.inflate(body), ticket, *args)
-
-    async def _run(self, choice: Choice, small: bool, function: Callable[..., Payload], *args: Any) -> Payload:
-        """Have a choice answer, on the event loop only where that takes microseconds."""
-        if small and choice.is_quick:
-            return choice.answer(function, *args)
-        return await self._in_thread(choice.answer, function, *args)
+        return answer(predictor, self._bodies.inflate(body), ticket, *args)
 
     async def _in_thread(self, function: Callable[..., Result], *args: Any) -> Result:
         if self._waiting >= WAITING_REQUESTS:
@@ -203,7 +199,8 @@ class PredictionService:
         state = self._store.states.get(self._default)
         if state is not None and state.predictor is not None and not state.predictor.validator.has_model_key:
             return self._default
-        name = requested_model(body)
+        # Of a packed one no more than that is kept: it is unpacked again when its turn comes.
+        name = requested_model(self._bodies.unpacked(body))
         if name is None:
             return self._default
         if not isinstance(name, str):

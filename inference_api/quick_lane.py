@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 
-from starlette.types import Message, Receive, Scope
+from starlette.types import Message, Scope
 
 logger = logging.getLogger(__name__)
 
@@ -42,13 +42,3 @@ class QuickLane:
             # Whatever it is, the usual way meets it again, and has an answer to it.
             logger.debug("no plain answer to request %s: %s", request_id, error)
             return None
-
-
-def starting_with(message: Message, receive: Receive) -> Receive:
-    """`receive`, with a message that was taken from it before all others."""
-    waiting = [message]
-
-    async def receive_again() -> Message:
-        return waiting.pop() if waiting else await receive()
-
-    return receive_again

@@ -163,7 +163,7 @@ def test_as_many_outcomes_as_are_allowed_are_read_however_they_are_written(recor
     too_large = body[:-1] + b" " * 3_000_000 + b"}"
     reply = recording.client.post("/models/house_prices/feedback", content=too_large)
     assert reply.status_code == 413
-    assert "send them in several" in reply.json()["detail"]
+    assert "send the outcomes in several" in reply.json()["detail"]
 
 
 def test_compression_that_is_not_accepted_is_refused(recording: Service) -> None:

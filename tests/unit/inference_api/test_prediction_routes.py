@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from inference_api import prediction_routes
-from inference_api.errors import Refusal
 from pipeline.warehouse.tables import predictions
 from tests.course_client import COURSE_RECORD
 
@@ -247,15 +246,3 @@ def test_log_may_be_off_or_broken(make_service: MakeService) -> None:
 
     for service in (make_service(prediction_log=False), make_service(prediction_writer=broken)):
         assert service.client.post("/predict", json=COURSE_RECORD).status_code == 200
-
-
-def test_bodies_held_at_once_are_bounded() -> None:
-    reader = prediction_routes.BodyReader(1000)
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": b" " * 900, "more_body": True}
-
-    reader._held = 4000
-    with pytest.raises(Refusal) as refused:
-        asyncio.run(reader.read({"type": "http", "headers": []}, receive))
-    assert refused.value.status == 429
