@@ -38,6 +38,10 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
     413: {"description": "The body is larger than an operation takes"},
     503: {"description": "The model registry or the warehouse cannot be used; see Retry-After"},
 }
+_NOT_DESCRIBED: dict[int | str, dict[str, Any]] = {
+    404: {"description": "No such model, version or alias"},
+    503: {"description": "That version is being loaded, or cannot be; see Retry-After"},
+}
 _TRAFFIC_EXAMPLES: dict[str, Any] = {
     "canary": {"value": {"mode": "canary", "alias": "challenger", "share": 0.1}},
     "shadow": {"value": {"mode": "shadow", "share": 1}},
@@ -139,7 +143,7 @@ def model_routes(store: ModelStore, selector: Selector, api_key: str, roll_back:
         """Every registered model, and which version of it is served."""
         return ModelList(models=[summary(state) for _, state in sorted(store.states.items())])
 
-    @router.get("/models/{name}", tags=["models"], responses={404: {"description": "No such model"}})
+    @router.get("/models/{name}", tags=["models"], responses=_NOT_DESCRIBED)
     async def model(
         request: Request,
         name: str,

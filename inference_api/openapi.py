@@ -14,6 +14,7 @@ from inference_api.explained_replies import ExplainedManyReply, ExplainedReply
 from inference_api.model_schema import record_schema
 from inference_api.model_state import ModelState
 from inference_api.model_store import ModelStore
+from inference_api.openapi_parameters import ALIAS, EXPLAIN, LOG, VERSION
 from inference_api.openapi_protocols import BODY_ERRORS, protocol_paths, protocol_schemas
 from inference_api.prediction_routes import MODEL_PREDICT_PATH, PREDICT_PATH, Reply
 from inference_api.predictor import Predictor
@@ -23,37 +24,18 @@ DESCRIPTION = """Predictions by the champion of every registered model.
 
 A number may be sent as a number or as a string that holds one. Every mistake in a request is named with its field."""
 
-_PARAMETERS = [
-    {
-        "name": "version",
-        "in": "query",
-        "description": "answer with this version",
-        "schema": {"type": "integer", "minimum": 1},
-    },
-    {
-        "name": "alias",
-        "in": "query",
-        "description": "answer with the version of this alias",
-        "schema": {"type": "string"},
-    },
-    {
-        "name": "explain",
-        "in": "query",
-        "description": "add the contribution of each feature to each answer (at most 20 records)",
-        "schema": {"type": "boolean", "default": False},
-    },
-    {
-        "name": "log",
-        "in": "query",
-        "description": "false: answer, but neither store the prediction nor let a shadow predict it",
-        "schema": {"type": "boolean", "default": True},
-    },
-]
+_PARAMETERS = [VERSION, ALIAS, EXPLAIN, LOG]
 
-_ERRORS = {
+# Of whatever reads a body.
+_NO_BODY = {
     "400": "A request to be upgraded to another protocol, whose body is lost",
+    "413": BODY_ERRORS["413"],
+    "415": BODY_ERRORS["415"],
+}
+_ERRORS = {
+    **_NO_BODY,
     "404": "No such model",
-    **BODY_ERRORS,
+    "429": BODY_ERRORS["429"],
     "422": "A mistake in the record: each is named with its field and what the field accepts",
     "503": "The model has no version to serve yet; see Retry-After",
 }
@@ -88,21 +70,23 @@ def _document(app: FastAPI, served: list[ModelState], store: ModelStore) -> dict
     }
     _say_how_errors_look(document["paths"])
     schemas |= protocol_schemas()
-    records, named_records, examples, named_examples = [], [], {}, {}
+    records, columns, named_records, examples, named_examples = [], [], [], {}, {}
     for state in served:
         assert state.predictor is not None
         bundle = state.predictor.bundle
         schemas[f"record_{state.name}"] = record_schema(bundle)
         records.append({"$ref": f"#/components/schemas/record_{state.name}"})
+        schemas[f"columns_{state.name}"] = _columns(schemas[f"record_{state.name}"])
+        columns.append({"$ref": f"#/components/schemas/columns_{state.name}"})
         schemas[f"named_record_{state.name}"] = _named_record(state.predictor, is_default=state.name == store.default)
         named_records.append({"$ref": f"#/components/schemas/named_record_{state.name}"})
         examples[state.name] = {"summary": bundle.title, "value": bundle.input_example}
-        columns = {name: [value] for name, value in bundle.input_example.items()}
-        examples[f"{state.name}, columns"] = {"summary": f"{bundle.title}, many", "value": {COLUMNS_KEY: columns}}
+        by_column = {name: [value] for name, value in bundle.input_example.items()}
+        examples[f"{state.name}, columns"] = {"summary": f"{bundle.title}, many", "value": {COLUMNS_KEY: by_column}}
         named = {**bundle.input_example, MODEL_KEY: state.name}
         named_examples[state.name] = {"summary": bundle.title, "value": named}
-    many = {"type": "object", "properties": {RECORDS_KEY: {"type": "array", "items": _any_of(records)}}}
-    by_column = {"type": "object", "properties": {COLUMNS_KEY: {"type": "object"}}, "required": [COLUMNS_KEY]}
+    many = [_only(RECORDS_KEY, {"type": "array", "minItems": 1, "items": record}) for record in records]
+    many += [_only(COLUMNS_KEY, each) for each in columns]
     paths = document["paths"]
     paths[PREDICT_PATH] = {
         "post": _operation(
@@ -117,7 +101,7 @@ def _document(app: FastAPI, served: list[ModelState], store: ModelStore) -> dict
     operation = _operation(
         "predict_model",
         'Predict one record, or many: `{"records": [...]}`, `{"columns": {name: [...]}}` or an Arrow IPC stream',
-        _any_of([*records, many, by_column]),
+        _any_of([*records, *many]),
         examples,
         "Reply",
         "ManyReply",
@@ -143,6 +127,18 @@ def _document(app: FastAPI, served: list[ModelState], store: ModelStore) -> dict
     return document
 
 
+def _only(key: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of an object that holds one thing."""
+    return {"type": "object", "properties": {key: schema}, "required": [key], "additionalProperties": False}
+
+
+def _columns(record: dict[str, Any]) -> dict[str, Any]:
+    """The schema of many records by column, from that of one."""
+    properties = {name: {"type": "array", "minItems": 1, "items": rule} for name, rule in record["properties"].items()}
+    example = {name: [value] for name, value in record["examples"][0].items()}
+    return {**record, "properties": properties, "examples": [example]}
+
+
 def _named_record(predictor: Predictor, *, is_default: bool) -> dict[str, Any]:
     """The schema of a record that says which model it is for, which one for the default model need not."""
     schema = record_schema(predictor.bundle)
@@ -155,9 +151,15 @@ def _named_record(predictor: Predictor, *, is_default: bool) -> dict[str, Any]:
 
 
 def _say_how_errors_look(paths: dict[str, Any]) -> None:
-    """Give the errors of FastAPI's routes, which describe them in words, the schema that all have."""
+    """Give the errors of FastAPI's routes, which describe them in words, the schema that all have.
+
+    Those of a body, which no route of its own makes, are added.
+    """
     for operations in paths.values():
         for operation in operations.values():
+            if "requestBody" in operation:
+                no_body = {status: {"description": text} for status, text in _NO_BODY.items()}
+                operation["responses"] = no_body | operation["responses"]
             for status, response in operation["responses"].items():
                 if status >= "400":
                     response.setdefault("content", _ERROR_CONTENT)

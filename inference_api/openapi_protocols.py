@@ -13,6 +13,7 @@ from inference_api.invocations import (
     InvocationsError,
     InvocationsReply,
 )
+from inference_api.openapi_parameters import ALIAS, LOG, VERSION
 from inference_api.predictor import Predictor
 from inference_api.v2_protocol import InferReply, InferRequest, input_infos
 from inference_api.v2_routes import V2_INFER_PATH, V2_PATH, ModelMetadata, ServerMetadata, V2Error
@@ -32,6 +33,7 @@ def protocol_paths(predictors: list[Predictor], names: list[str]) -> dict[str, A
     """Paths and operations of V2 and of MLflow's protocol, with examples of the models that are served."""
     name = {"name": "name", "in": "path", "required": True, "schema": {"enum": names}}
     version = {"name": "version", "in": "path", "required": True, "schema": {"type": "integer", "minimum": 1}}
+    asked = [VERSION, ALIAS, LOG]
     model = "/v2/models/{name}"
     of_version = model + "/versions/{version}"
     infer = {each.name: {"value": _tensors(each)} for each in predictors}
@@ -43,12 +45,12 @@ def protocol_paths(predictors: list[Predictor], names: list[str]) -> dict[str, A
         of_version: _v2_get("v2_version", "The same of one version", "ModelMetadata", [name, version]),
         f"{model}/ready": _v2_get("v2_model_ready", "A model can predict", None, [name]),
         f"{of_version}/ready": _v2_get("v2_version_ready", "A version can predict", None, [name, version]),
-        V2_INFER_PATH: _v2_infer("v2_infer", "Predict, one tensor a feature", infer, [name]),
-        f"{of_version}/infer": _v2_infer("v2_version_infer", "Predict with one version", infer, [name, version]),
+        V2_INFER_PATH: _v2_infer("v2_infer", "Predict, one tensor a feature", infer, [name, *asked]),
+        f"{of_version}/infer": _v2_infer("v2_version_infer", "Predict with one version", infer, [name, version, LOG]),
     }
     for path, operation_id, parameters, shown in (
-        (INVOCATIONS_PATH, "invocations", [], predictors[:1]),
-        (MODEL_INVOCATIONS_PATH, "model_invocations", [name], predictors),
+        (INVOCATIONS_PATH, "invocations", asked, predictors[:1]),
+        (MODEL_INVOCATIONS_PATH, "model_invocations", [name, *asked], predictors),
     ):
         paths[path] = {"post": _invocations(operation_id, parameters, shown)}
     for path, operation_id in (("/ping", "ping"), ("/health", "health")):
@@ -97,6 +99,7 @@ def _v2_get(
 
 # Of requests that have a body.
 BODY_ERRORS = {
+    "408": "The body stopped, and nothing more came for half a minute",
     "413": "Too many records or bytes",
     "415": "A content type or compression that is not accepted",
     "429": "Saturated; see Retry-After",

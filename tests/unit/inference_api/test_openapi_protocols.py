@@ -6,7 +6,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from .conftest import API_KEY, MakeService, Service
+from .conftest import API_KEY, MakeService, MemoryRegistry, Service
 
 # What each path of the document stands for when its examples are sent.
 VALUES = {"version": "1"}
@@ -80,12 +80,87 @@ def test_body_of_predict_names_its_model(service: Service) -> None:
     assert not _is_valid(document, content, penguin | {"model": "covertype"})
 
 
+def test_body_of_a_models_own_path_is_one_record_or_many_and_nothing_else(service: Service) -> None:
+    document = _document(service)
+    content = document["paths"]["/models/{name}/predict"]["post"]["requestBody"]["content"]
+    penguin = dict(service.store.find("penguins").bundle.input_example)
+    columns = {name: [value] * 2 for name, value in penguin.items()}
+    for good in (penguin, {"records": [penguin] * 2}, {"columns": columns}):
+        assert _is_valid(document, content, good), good
+        assert service.client.post("/models/penguins/predict", json=good).status_code == 200
+    wrong: list[Any] = [
+        {"foo": 1},
+        {"columns": 3},
+        {"columns": {}},
+        {"columns": columns | {"island": "Biscoe"}},
+        {"columns": columns | {"island": [["Biscoe"]]}},
+        {"columns": columns | {"wings": [2, 2]}},
+        {"columns": columns, "records": [penguin]},
+        {"records": 3},
+        {"records": []},
+        {"records": [{"island": "Biscoe", "wings": 2}]},
+        {"records": [penguin], "more": 1},
+    ]
+    for bad in wrong:
+        assert not _is_valid(document, content, bad), bad
+        assert service.client.post("/models/penguins/predict", json=bad).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("path", "parameters"),
+    [
+        ("/predict", {"version", "alias", "explain", "log"}),
+        ("/models/{name}/predict", {"version", "alias", "explain", "log"}),
+        ("/invocations", {"version", "alias", "log"}),
+        ("/models/{name}/invocations", {"version", "alias", "log"}),
+        ("/v2/models/{name}/infer", {"version", "alias", "log"}),
+        ("/v2/models/{name}/versions/{version}/infer", {"log"}),
+    ],
+)
+def test_query_parameters_of_predictions_are_documented_where_they_work(
+    service: Service, path: str, parameters: set[str]
+) -> None:
+    operation = _document(service)["paths"][path]["post"]
+    assert {each["name"] for each in operation["parameters"] if each["in"] == "query"} == parameters
+    content = operation["requestBody"]["content"]["application/json"]
+    [body] = [each["value"] for name, each in content["examples"].items() if name in ("covertype", "default")]
+    values = {"version": "1", "alias": "champion", "explain": "true", "log": "false"}
+    for name, value in values.items():
+        reply = service.client.post(path.format(name="covertype", version="1") + f"?{name}={value}", json=body)
+        assert (reply.status_code == 200) is (name in parameters), (name, reply.text)
+
+
+@pytest.mark.parametrize("headers", [{"Content-Encoding": "br"}, {"Upgrade": "h2c"}])
+@pytest.mark.parametrize(
+    ("method", "route"),
+    [
+        ("post", "/predict"),
+        ("post", "/models/{name}/predict"),
+        ("post", "/models/{name}/feedback"),
+        ("put", "/models/{name}/traffic"),
+        ("post", "/models/{name}/rollback"),
+        ("post", "/invocations"),
+        ("post", "/v2/models/{name}/infer"),
+    ],
+)
+def test_refusals_of_bodies_are_documented(service: Service, method: str, route: str, headers: dict[str, str]) -> None:
+    body = b"" if "Upgrade" in headers else b"{}"
+    headers = headers | {"X-API-Key": API_KEY}
+    reply = service.client.request(method, route.format(name="covertype"), content=body, headers=headers)
+    assert reply.status_code == (400 if "Upgrade" in headers else 415)
+    document = _document(service)
+    content = document["paths"][route][method]["responses"][str(reply.status_code)]["content"]
+    assert _is_valid(document, content, reply.json())
+
+
 @pytest.mark.parametrize(
     ("method", "route", "url", "key", "body", "status"),
     [
         ("post", "/predict", "/predict", False, {}, 422),
         ("post", "/models/{name}/predict", "/models/nope/predict", False, {}, 404),
         ("get", "/models/{name}", "/models/nope", False, None, 404),
+        ("get", "/models/{name}", "/models/covertype?version=9", False, None, 404),
+        ("get", "/models/{name}", "/models/covertype?version=2", False, None, 503),
         ("post", "/models/{name}/reload", "/models/covertype/reload", False, None, 401),
         ("post", "/models/{name}/reload", "/models/covertype/reload", True, None, 200),
         ("post", "/models/{name}/reload", "/models/nope/reload", True, None, 404),
@@ -102,8 +177,16 @@ def test_body_of_predict_names_its_model(service: Service) -> None:
     ],
 )
 def test_replies_are_as_the_document_says(
-    make_service: MakeService, method: str, route: str, url: str, key: bool, body: Any, status: int
+    make_service: MakeService,
+    registry: MemoryRegistry,
+    method: str,
+    route: str,
+    url: str,
+    key: bool,
+    body: Any,
+    status: int,
 ) -> None:
+    registry.add("covertype", None, champion=False)  # which cannot be served
     service = make_service(prediction_log=False)
     document = _document(service)
     reply = service.client.request(method, url, json=body, headers={"X-API-Key": API_KEY} if key else {})
