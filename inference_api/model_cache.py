@@ -16,12 +16,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from inference_api.registry_reader import RegistryReader
 from pipeline.bundle import BundleError, bundle_digest
-from pipeline.model_version import VersionInfo
+from pipeline.model_version import MLMODEL_FILE, VersionInfo
 
 logger = logging.getLogger(__name__)
 
 RECORD_FILE = "served.json"
-MLMODEL_FILE = "MLmodel"
 SCRATCH_PREFIX = ".download-"
 SCRATCH_SECONDS = 3600
 # One part of a path, that is neither hidden nor the folder above.

@@ -18,7 +18,7 @@ CHUNK_ROWS = 4096
 PROBABILITY_DIGITS = 6
 _PROBABILITY_SCALE = 10**PROBABILITY_DIGITS
 
-Route = Literal["onnx", "pyfunc"]
+PredictorPath = Literal["onnx", "pyfunc"]
 
 
 class NotFinite(Exception):
@@ -46,7 +46,7 @@ class Predictor(ABC):
     form : what a record holds; values that were checked for one predictor fit another one of the same form.
     """
 
-    path: ClassVar[Route]
+    path: ClassVar[PredictorPath]
     has_probabilities = True
 
     def __init__(self, name: str, version: int, bundle: Bundle) -> None:

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from inference_api.predictor import PredictorPath
 from pipeline.traffic import TrafficMode
 
 ModelStatus = Literal["serving", "stale", "not loaded", "no champion"]
@@ -63,7 +64,7 @@ class ModelDetail(ModelSummary):
     target: str | None
     unit: str | None = Field(description="of the target")
     version: int | None = Field(description="the version described: the one asked for, else the champion")
-    path: Literal["onnx", "pyfunc"] | None = Field(description="how that version predicts: pyfunc is the slow way")
+    path: PredictorPath | None = Field(description="how that version predicts: pyfunc is the slow way")
     traffic: TrafficReply | None = Field(description="shadow or canary beside the champion; null where never set")
     labels: dict[str, str] = Field(description="full name of each class; empty for a regression")
     versions: list[ModelVersion] = Field(description="newest first, as the registry said last")

@@ -11,9 +11,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pipeline.bundle import Bundle, BundleColumn, BundleError, Expected
+from pipeline.model_version import MLMODEL_FILE
 from pipeline.slots import Slot
-
-MODEL_FILE = "MLmodel"
 
 # Of MLflow's types: those that have one column of a table. A time of day would be lost in a date.
 _TYPES: dict[str, dict[str, Any]] = {
@@ -103,11 +102,11 @@ def read_description(folder: Path, label: str) -> Description:
         It is missing or damaged.
     """
     try:
-        return Description.model_validate(yaml.safe_load((folder / MODEL_FILE).read_bytes()))
+        return Description.model_validate(yaml.safe_load((folder / MLMODEL_FILE).read_bytes()))
     except OSError as error:
-        raise BundleError(f"{label} has no readable {MODEL_FILE}: {error.strerror}") from None
+        raise BundleError(f"{label} has no readable {MLMODEL_FILE}: {error.strerror}") from None
     except (yaml.YAMLError, ValidationError, ValueError) as error:
-        raise BundleError(f"the {MODEL_FILE} of {label} is damaged: {str(error).splitlines()[0]}") from None
+        raise BundleError(f"the {MLMODEL_FILE} of {label} is damaged: {str(error).splitlines()[0]}") from None
 
 
 def columns_of(description: Description, label: str) -> list[SignatureColumn]:

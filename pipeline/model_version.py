@@ -8,6 +8,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 CHAMPION = "champion"
+# What MLflow describes a model in, beside its files.
+MLMODEL_FILE = "MLmodel"
 # Tag of a version that was judged: what was done about it.
 PROMOTION_TAG = "promotion"
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.bundle import BUNDLE_FILE, MODEL_FILE, bundle_digest
 from pipeline.errors import ArtifactsGone, RegistryError
 from pipeline.mlflow_client import Tolerate, explained, global_tracking_uri, open_client, read_texts
-from pipeline.model_version import VersionInfo
+from pipeline.model_version import MLMODEL_FILE, VersionInfo
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -91,8 +91,8 @@ class VersionArtifacts:
             folder.mkdir(parents=True)
             source = self._client.get_model_version_download_uri(version.name, str(version.version))
             found = Path(download_artifacts(artifact_uri=source, dst_path=str(folder), tracking_uri=self.tracking_uri))
-        if not (found / "MLmodel").is_file():
-            raise RegistryError(f"{label} is no MLflow model: it has no file MLmodel at {source}")
+        if not (found / MLMODEL_FILE).is_file():
+            raise RegistryError(f"{label} is no MLflow model: it has no file {MLMODEL_FILE} at {source}")
         # A folder of a run is put below the one that is asked for.
         return found
 
