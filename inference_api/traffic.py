@@ -67,8 +67,14 @@ class TrafficFollower:
             rule = read_rule(tags)
         except ConfigurationError as error:
             return Traffic(TrafficRule(mode="off"), problem=str(error))
-        if rule is None or rule.mode == "off":
-            return None if rule is None else Traffic(rule)
+        traffic = None if rule is None else self._of_rule(registry, rule, state, retry_now=retry_now)
+        if traffic is None or traffic.version is None:
+            self._loads.forget(state.name)
+        return traffic
+
+    def _of_rule(self, registry: RegistryReader, rule: TrafficRule, state: "ModelState", *, retry_now: bool) -> Traffic:
+        if rule.mode == "off":
+            return Traffic(rule)
         version = next((info for info in state.versions if rule.alias in info.aliases), None)
         if version is None:
             return Traffic(rule, problem=f"no version has the alias {rule.alias}: the champion answers alone")

@@ -123,6 +123,17 @@ class MemoryRegistry:
             raise RegistryError("the MLflow server at http://localhost:1 does not answer")
 
 
+def follow_until(store: ModelStore, condition: Callable[[], bool]) -> None:
+    """Poll the registry until something has come about."""
+    waiting = threading.Event()
+    for _ in range(1000):
+        store.refresh()
+        if condition():
+            return
+        waiting.wait(0.02)
+    raise AssertionError("did not come about in 20 s")
+
+
 @pytest.fixture(scope="session")
 def bundles(
     covertype: UseCase, penguins: UseCase, house_prices: UseCase, tmp_path_factory: pytest.TempPathFactory

@@ -12,7 +12,7 @@ from inference_api import background_loads, model_routes, registry_link, rollbac
 from pipeline.errors import RegistryError, RegistryUnavailable, WarehouseError
 from pipeline.model_version import VersionInfo
 
-from .conftest import API_KEY, MakeService, MemoryRegistry, Service
+from .conftest import API_KEY, MakeService, MemoryRegistry, Service, follow_until
 
 KEY = {"X-API-Key": API_KEY}
 
@@ -260,9 +260,8 @@ def test_storage_that_hangs_keeps_no_model_from_being_rolled_back(
     monkeypatch.setattr(registry, "download_bundle", download_in_time)
     registry.add("covertype", bundles["covertype-2"])
     registry.add("penguins", bundles["penguins"])
-    store.refresh()
+    follow_until(store, lambda: store.find("penguins").version == 2)
     assert "takes long; still serving version 1" in str(store.states["covertype"].problem)
-    assert store.find("penguins").version == 2
     for name in ("penguins", "covertype"):
         reply = service.client.post(f"/models/{name}/rollback", headers=KEY)
         assert (reply.status_code, reply.json()["champion_version"], reply.json()["status"]) == (200, 1, "serving")

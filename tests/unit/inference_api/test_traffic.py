@@ -1,21 +1,26 @@
 """A challenger shadows the champion or takes a share of its requests, and can never make one fail."""
 
 import threading
+import weakref
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from inference_api import background_loads
+from inference_api.answers import Answers, Rows
 from inference_api.errors import invalid, mistake
 from inference_api.metrics import ServiceMetrics
 from inference_api.onnx_predictor import OnnxPredictor
 from inference_api.predictor import Outcome, Predictor
-from inference_api.shadow import Answered, ShadowRunner
+from inference_api.shadow import MOST_RECORDS, Answered, ShadowRunner
 from inference_api.traffic import Traffic
 from pipeline.errors import ConfigurationError
+from pipeline.model_version import VersionInfo
 from pipeline.traffic import TRAFFIC_TAG, TrafficRule, read_rule
 
-from .conftest import API_KEY, MakeService, MemoryRegistry, Service
+from .conftest import API_KEY, MakeService, MemoryRegistry, Service, follow_until
 
 KEY = {"X-API-Key": API_KEY}
 URL = "/models/covertype/predict"
@@ -148,6 +153,25 @@ def test_challenger_alias_on_the_champion_means_the_champion(two_versions: Servi
     assert "is the champion" in two_versions.client.get("/models/covertype").json()["traffic"]["problem"]
 
 
+def test_canary_that_takes_long_to_load_keeps_no_promotion_waiting(
+    two_versions: Service, registry: MemoryRegistry, bundles: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(background_loads, "LONG_LOAD_SECONDS", 0.05)
+    store, arrives, download = two_versions.store, threading.Event(), registry.download_bundle
+
+    def download_in_time(version: VersionInfo, folder: Path) -> Path:
+        if version.run_id == "covertype-2":
+            arrives.wait(60)
+        return download(version, folder)
+
+    monkeypatch.setattr(registry, "download_bundle", download_in_time)
+    assert "takes long; the champion answers alone" in set_traffic(two_versions, mode="canary", share=1)["problem"]
+    registry.add("covertype", bundles["covertype"])
+    follow_until(store, lambda: answered_by(two_versions) == 3)
+    arrives.set()
+    follow_until(store, lambda: answered_by(two_versions) == 2)
+
+
 def test_canary_that_cannot_be_loaded_leaves_the_champion(two_versions: Service, bundles: dict[str, Path]) -> None:
     two_versions.registry.add("covertype", None, champion=False)
     two_versions.registry.challenge("covertype", 3)
@@ -258,6 +282,20 @@ def test_full_queue_drops_and_counts(bundles: dict[str, Path]) -> None:
     for _ in range(5):
         runner.offer(predictor, predictor, [()], [])
     assert 'inference_shadow_dropped_total{model="covertype"} 3.0' in metrics.render().decode()
+
+
+def test_what_waits_of_a_large_batch_is_a_sample(bundles: dict[str, Path]) -> None:
+    runner = ShadowRunner(ServiceMetrics())  # not started: nothing leaves the queue
+    predictor = OnnxPredictor("house_prices", 1, bundles["house_prices"])
+    column, probabilities = np.zeros(10_000), np.zeros((10_000, 2))
+    whole = weakref.ref(column), weakref.ref(probabilities)
+    answers = Answers([0] * 10_000, [""] * 10_000, probabilities, ("a", "b"))
+    runner.offer(predictor, predictor, Rows({"x": column}), answers)
+    del column, probabilities, answers
+    assert [kept() for kept in whole] == [None, None]
+    (kept,) = runner._queue
+    assert (len(kept.rows), len(kept.outcomes)) == (MOST_RECORDS, MOST_RECORDS)
+    assert kept.outcomes[-1] == Outcome(0, "", {"a": 0.0, "b": 0.0})
 
 
 @pytest.mark.parametrize(
