@@ -15,7 +15,7 @@ Columns = Mapping[str, Sequence[Any] | NDArray[Any]]
 
 @dataclass(frozen=True)
 class Answers(Sequence[Outcome]):
-    """Answers to N records, in their order; as a sequence, one `Outcome` a record.
+    """Answers to N records, in their order; as a sequence, one `Outcome` a record. A slice of it is a copy.
 
     Attributes
     ----------
@@ -40,11 +40,12 @@ class Answers(Sequence[Outcome]):
     def __getitem__(self, place: int | slice) -> "Outcome | Answers":
         if isinstance(place, int):
             # Through the sequence of one, so that there is one way to make an outcome.
-            return next(iter(self[range(len(self))[place] :]))
+            index = range(len(self))[place]
+            return next(iter(self[index : index + 1]))
         return Answers(
             self.predictions[place],
             None if self.labels is None else self.labels[place],
-            None if self.probabilities is None else self.probabilities[place],
+            None if self.probabilities is None else self.probabilities[place].copy(),
             self.classes,
         )
 
@@ -113,6 +114,8 @@ def _join(parts: list[Answers]) -> Answers:
 class Rows(Sequence[tuple[Any, ...]]):
     """Columns as a sequence of rows, each made when it is asked for: the prediction log takes a few of many.
 
+    A slice is a copy: who keeps a few rows must not keep all the others in memory with them.
+
     Parameters
     ----------
     columns : of one length, in the order of a row's values; a missing number may be NaN.
@@ -131,14 +134,20 @@ class Rows(Sequence[tuple[Any, ...]]):
     def __getitem__(self, place: slice) -> "Rows": ...
     def __getitem__(self, place: int | slice) -> "tuple[Any, ...] | Rows":
         if isinstance(place, slice):
-            return Rows({name: values[place] for name, values in self._columns.items()})
-        return next(iter(self[range(self._count)[place] :]))
+            return Rows({name: _copied(values[place]) for name, values in self._columns.items()})
+        index = range(self._count)[place]
+        return next(iter(self[index : index + 1]))
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         for start in range(0, self._count, CHUNK_ROWS):
             yield from zip(
                 *(_plain(values[start : start + CHUNK_ROWS]) for values in self._columns.values()), strict=True
             )
+
+
+def _copied(part: Sequence[Any] | NDArray[Any]) -> Sequence[Any] | NDArray[Any]:
+    """A slice of a column that is no view of the whole column."""
+    return part.copy() if isinstance(part, np.ndarray) else part
 
 
 def _plain(values: Sequence[Any] | NDArray[Any]) -> Sequence[Any]:

@@ -35,24 +35,29 @@ Writer = Callable[[list[dict[str, Any]]], object]
 
 
 class _Entry(msgspec.Struct, gc=False, frozen=True):
-    """One prediction to store. Not seen by the garbage collector: thousands wait, and none is part of a cycle."""
+    """One prediction to store. Not seen by the garbage collector: thousands wait, and none is part of a cycle.
+
+    Of the predictor no more than the row needs: while the warehouse is down, no version could be unloaded otherwise.
+    """
 
     request_id: str
     record_index: int
     at: datetime
-    predictor: Predictor
+    model: str
+    version: int
+    columns: tuple[str, ...]
     values: Values
-    outcome: Outcome
+    prediction: int | float | str
 
     def row(self) -> dict[str, Any]:
-        features = dict(zip(self.predictor.validator.columns, self.values, strict=True))
+        features = dict(zip(self.columns, self.values, strict=True))
         return {
             "request_id": self.request_id,
             "record_index": self.record_index,
-            "use_case": self.predictor.name,
-            "model_version": self.predictor.version,
+            "use_case": self.model,
+            "model_version": self.version,
             "features": EncodedJson(msgspec.json.encode(features), "utf-8"),
-            "prediction": self.outcome.prediction,
+            "prediction": self.prediction,
             "at": self.at,
         }
 
@@ -114,10 +119,11 @@ class PredictionLog:
         if predictor.validator.has_long_texts:
             # Whole, they would fill the memory: thousands of records wait.
             rows = [tuple(v[:MAX_TEXT_LENGTH] if isinstance(v, str) else v for v in row) for row in rows]
-        at = datetime.now(UTC)
+        at, columns = datetime.now(UTC), predictor.validator.columns
+        model, version = predictor.name, predictor.version
         # Rows and outcomes are of one length, but for what was dropped.
         for index, (row, outcome) in enumerate(zip(rows, outcomes, strict=False)):
-            self._entries.append(_Entry(request_id, index, at, predictor, row, outcome))
+            self._entries.append(_Entry(request_id, index, at, model, version, columns, row, outcome.prediction))
 
     def _run(self) -> None:
         while not self._stopping.is_set():

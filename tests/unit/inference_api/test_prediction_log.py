@@ -1,7 +1,9 @@
 """The log stores what was predicted, drops rather than grows, and never reports a failure to its caller."""
 
+import gc
 import json
 import threading
+import weakref
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -61,6 +63,17 @@ def test_a_crowded_log_pauses_longer(predictor: Predictor) -> None:
     add(log, predictor, 3)
     log._run()
     assert pauses == [prediction_log.CROWDED_SECONDS, prediction_log.FLUSH_SECONDS]
+
+
+def test_predictions_that_wait_keep_no_model_in_memory(bundles: dict[str, Path]) -> None:
+    log = PredictionLog(lambda: len, ServiceMetrics())  # not started: nothing leaves the queue
+    predictor = OnnxPredictor("house_prices", 7, bundles["house_prices"])
+    model = weakref.ref(predictor)
+    add(log, predictor, 3)
+    del predictor
+    gc.collect()
+    assert len(log._entries) == 3
+    assert model() is None
 
 
 def test_full_queue_drops_and_counts(predictor: Predictor) -> None:
