@@ -1,20 +1,17 @@
 """A challenger shadows the champion or takes a share of its requests, and can never make one fail."""
 
 import threading
-import weakref
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from inference_api import background_loads
-from inference_api.answers import Answers, Rows
 from inference_api.errors import invalid, mistake
 from inference_api.metrics import ServiceMetrics
 from inference_api.onnx_predictor import OnnxPredictor
 from inference_api.predictor import Outcome, Predictor
-from inference_api.shadow import MOST_RECORDS, Answered, ShadowRunner
+from inference_api.shadow import Answered, ShadowRunner
 from inference_api.traffic import Traffic
 from pipeline.errors import ConfigurationError
 from pipeline.model_version import VersionInfo
@@ -282,20 +279,6 @@ def test_full_queue_drops_and_counts(bundles: dict[str, Path]) -> None:
     for _ in range(5):
         runner.offer(predictor, predictor, [()], [])
     assert 'inference_shadow_dropped_total{model="covertype"} 3.0' in metrics.render().decode()
-
-
-def test_what_waits_of_a_large_batch_is_a_sample(bundles: dict[str, Path]) -> None:
-    runner = ShadowRunner(ServiceMetrics())  # not started: nothing leaves the queue
-    predictor = OnnxPredictor("house_prices", 1, bundles["house_prices"])
-    column, probabilities = np.zeros(10_000), np.zeros((10_000, 2))
-    whole = weakref.ref(column), weakref.ref(probabilities)
-    answers = Answers([0] * 10_000, [""] * 10_000, probabilities, ("a", "b"))
-    runner.offer(predictor, predictor, Rows({"x": column}), answers)
-    del column, probabilities, answers
-    assert [kept() for kept in whole] == [None, None]
-    (kept,) = runner._queue
-    assert (len(kept.rows), len(kept.outcomes)) == (MOST_RECORDS, MOST_RECORDS)
-    assert kept.outcomes[-1] == Outcome(0, "", {"a": 0.0, "b": 0.0})
 
 
 @pytest.mark.parametrize(
