@@ -164,6 +164,7 @@ def test_canary_that_takes_long_to_load_keeps_no_promotion_waiting(
     monkeypatch.setattr(registry, "download_bundle", download_in_time)
     assert "takes long; the champion answers alone" in set_traffic(two_versions, mode="canary", share=1)["problem"]
     registry.add("covertype", bundles["covertype"])
+    registry.challenge("covertype", 2)
     follow_until(store, lambda: answered_by(two_versions) == 3)
     arrives.set()
     follow_until(store, lambda: answered_by(two_versions) == 2)
