@@ -1,11 +1,11 @@
 """What a feedback request holds: checked in full before anything is stored."""
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from inference_api.asgi import Body
 from inference_api.errors import MOST_MISTAKES, Refusal, invalid, mistake
 from inference_api.fields import Field, FieldError
+from inference_api.request_ids import REQUEST_ID
 from inference_api.request_schema import LARGE_BYTES, parse_json
 from pipeline.bundle import Bundle, BundleColumn
 from pipeline.use_case import UseCase
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 FEEDBACK_KEY = "feedback"
 KEYS = ("request_id", "outcome", "record")
-REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,64}")
 LARGEST_RECORD = 2**31 - 1
 SHOWN_IDS = 10
 # The longest an outcome gets, with the longest request id, on four indented lines.

@@ -3,8 +3,9 @@
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from inference_api.replies import ReplyModel
 from pipeline.drift import DriftReport
 from pipeline.live_performance import LivePerformance
 
@@ -13,16 +14,12 @@ PollOutcome = Literal["delivered", "exhausted", "failed"]
 PromotionAction = Literal["promote", "reject", "rollback", "dry_run"]
 
 
-class _Reply(BaseModel):
-    model_config = ConfigDict(protected_namespaces=())
-
-
-class FeedbackReply(_Reply):
+class FeedbackReply(ReplyModel):
     stored: int = Field(description="outcomes that are stored now")
     replaced: int = Field(description="of them, those that took the place of an earlier outcome of the same record")
 
 
-class PromotionEntry(_Reply):
+class PromotionEntry(ReplyModel):
     at: datetime
     action: PromotionAction
     from_version: int | None = Field(description="the champion before")
@@ -32,19 +29,19 @@ class PromotionEntry(_Reply):
     decision: dict[str, Any] | None = Field(description="checks and numbers of the comparison, where there was one")
 
 
-class TrainingDecisionEntry(_Reply):
+class TrainingDecisionEntry(ReplyModel):
     at: datetime
     train: bool
     reasons: list[str]
     numbers: dict[str, Any] = Field(description="what was decided on: rows, share of new rows, ages, drift and limits")
 
 
-class HistoryReply(_Reply):
+class HistoryReply(ReplyModel):
     promotions: list[PromotionEntry] = Field(description="newest first, at most 50")
     training_decisions: list[TrainingDecisionEntry] = Field(description="newest first, at most 50")
 
 
-class VersionReply(_Reply):
+class VersionReply(ReplyModel):
     name: str
     version: int
     aliases: list[str]
@@ -64,42 +61,42 @@ class VersionReply(_Reply):
     problem: str | None = Field(description="why part of this is missing; null when nothing is")
 
 
-class TrafficBucket(_Reply):
+class TrafficBucket(ReplyModel):
     at: datetime = Field(description="begin of the bucket")
     predictions: int = Field(description="logged predictions of all versions")
 
 
-class Latency(_Reply):
+class Latency(ReplyModel):
     requests: int
     p50_ms: float
     p95_ms: float
     p99_ms: float
 
 
-class MixBucket(_Reply):
+class MixBucket(ReplyModel):
     at: datetime
     shares: dict[str, float] = Field(description="share of each class among the predictions looked at")
 
 
-class Mix(_Reply):
+class Mix(ReplyModel):
     reference: dict[str, float] = Field(description="share of each class in the training rows; empty when not known")
     series: list[MixBucket]
     sampled_per_bucket: int = Field(description="newest predictions of a bucket that are looked at, at most")
 
 
-class ValueBucket(_Reply):
+class ValueBucket(ReplyModel):
     at: datetime
     p10: float
     median: float
     p90: float
 
 
-class Values(_Reply):
+class Values(ReplyModel):
     series: list[ValueBucket]
     sampled_per_bucket: int = Field(description="newest predictions of a bucket that are looked at, at most")
 
 
-class Drift(_Reply):
+class Drift(ReplyModel):
     served: DriftReport | None = Field(
         description="newest logged records of the served version, at most 5,000, against its training rows"
     )
@@ -108,7 +105,7 @@ class Drift(_Reply):
     )
 
 
-class MonitoringReply(_Reply):
+class MonitoringReply(ReplyModel):
     model: str
     version: int | None = Field(description="the served version")
     hours: int
@@ -128,17 +125,17 @@ class MonitoringReply(_Reply):
     problem: str | None = Field(description="why part of this is missing; null when nothing is")
 
 
-class UseCaseRows(_Reply):
+class UseCaseRows(ReplyModel):
     name: str
     title: str
     rows: int = Field(description="accepted rows in the warehouse")
 
 
-class DataList(_Reply):
+class DataList(ReplyModel):
     use_cases: list[UseCaseRows]
 
 
-class Batch(_Reply):
+class Batch(ReplyModel):
     epoch: int = Field(description="grows when the source is restarted")
     batch_number: int
     deliveries: int
@@ -150,13 +147,13 @@ class Batch(_Reply):
     last_at: datetime
 
 
-class LastPoll(_Reply):
+class LastPoll(ReplyModel):
     at: datetime
     outcome: PollOutcome
     detail: str
 
 
-class DataReply(_Reply):
+class DataReply(ReplyModel):
     use_case: str
     title: str
     rows: int
@@ -168,7 +165,7 @@ class DataReply(_Reply):
     exhausted: bool = Field(description="whether the source has handed out its last batch")
 
 
-class QuarantinedRow(_Reply):
+class QuarantinedRow(ReplyModel):
     ledger_id: int
     epoch: int
     batch_number: int
@@ -177,18 +174,18 @@ class QuarantinedRow(_Reply):
     reasons: list[dict[str, str]] = Field(description="field and reason of each mistake")
 
 
-class QuarantineReply(_Reply):
+class QuarantineReply(ReplyModel):
     rows: list[QuarantinedRow] = Field(description="newest first")
     total: int
     columns: list[str] = Field(description="names of the values of a row, in order")
 
 
-class Bin(_Reply):
+class Bin(ReplyModel):
     label: str
     share: float
 
 
-class FeatureDistribution(_Reply):
+class FeatureDistribution(ReplyModel):
     name: str
     title: str
     unit: str | None
@@ -201,7 +198,7 @@ class FeatureDistribution(_Reply):
     median: int | float | str | None
 
 
-class DistributionsReply(_Reply):
+class DistributionsReply(ReplyModel):
     rows: int = Field(description="in the warehouse")
     sampled: int = Field(description="that the distributions are computed on")
     features: list[FeatureDistribution]

@@ -11,22 +11,24 @@ from pipeline.traffic import TrafficMode
 ModelStatus = Literal["serving", "stale", "not loaded", "no champion"]
 
 
-class _Reply(BaseModel):
+class ReplyModel(BaseModel):
+    """What replies have in common: fields may be called model_…, which pydantic would warn of."""
+
     model_config = ConfigDict(protected_namespaces=())
 
 
-class ServiceReply(_Reply):
+class ServiceReply(ReplyModel):
     service: str
     default_model: str
     models: list[str] = Field(description="models that can predict now")
     docs: str
 
 
-class ModelNames(_Reply):
+class ModelNames(ReplyModel):
     modelos_disponibles: list[str]
 
 
-class ModelSummary(_Reply):
+class ModelSummary(ReplyModel):
     name: str
     title: str
     task: Literal["classification", "regression"] | None
@@ -38,11 +40,11 @@ class ModelSummary(_Reply):
     detail: str | None = None
 
 
-class ModelList(_Reply):
+class ModelList(ReplyModel):
     models: list[ModelSummary]
 
 
-class ModelVersion(_Reply):
+class ModelVersion(ReplyModel):
     version: int
     aliases: list[str]
     stage: str
@@ -50,7 +52,7 @@ class ModelVersion(_Reply):
     created_at: datetime
 
 
-class TrafficReply(_Reply):
+class TrafficReply(ReplyModel):
     """What another version has to do with the requests to a model."""
 
     mode: TrafficMode
@@ -75,17 +77,17 @@ class ModelDetail(ModelSummary):
     metrics: dict[str, float] = Field(description="of the version described on the held-out rows")
 
 
-class Readiness(_Reply):
+class Readiness(ReplyModel):
     status: Literal["ready", "not ready"]
     models: dict[str, ModelSummary]
     registry: str = Field(description="'ok', or since when the model registry cannot be read")
 
 
-class Liveness(_Reply):
+class Liveness(ReplyModel):
     status: Literal["alive"] = "alive"
 
 
-class RollbackRequest(_Reply):
+class RollbackRequest(ReplyModel):
     """Body of a roll back; may be left out."""
 
     model_config = ConfigDict(extra="forbid")

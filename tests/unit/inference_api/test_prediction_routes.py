@@ -206,11 +206,18 @@ def test_too_large_body_is_refused_while_it_is_read(make_service: MakeService) -
 
 
 @pytest.mark.parametrize("url", ["/predict", "/models/covertype/predict"])
-@pytest.mark.parametrize("headers", [{}, {"Content-Encoding": "br"}])
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (b"\x1f\x8b", {}),
+        (b"\x1f\x8b", {"Content-Encoding": "br"}),
+        (json.dumps(COURSE_RECORD).encode(), {"Content-Encoding": "br"}),
+    ],
+)
 def test_compression_that_is_not_accepted_is_refused_with_the_remedy(
-    service: Service, url: str, headers: dict[str, str]
+    service: Service, url: str, body: bytes, headers: dict[str, str]
 ) -> None:
-    reply = service.client.post(url, content=b"\x1f\x8b", headers=headers)
+    reply = service.client.post(url, content=body, headers=headers)
     assert reply.status_code == 415
     assert "Content-Encoding: gzip" in reply.json()["detail"]
 
