@@ -26,6 +26,8 @@ _ITEM = re.compile(rb'"(?:[^"\\]|\\.)*+"|[^\s,\[\]"]+')
 _scalars = msgspec.json.Decoder(list[Scalar])
 _raws = msgspec.json.Decoder(list[msgspec.Raw])
 _any = msgspec.json.Decoder()
+# From here on it pays to have msgspec look at all values of a column at once.
+_MANY_VALUES = 50
 
 
 class ColumnReader:
@@ -45,16 +47,21 @@ class ColumnReader:
     def __init__(self, validator: RecordValidator) -> None:
         self._validator = validator
         self._fields = {field.name: field for field in validator.fields}
+        self._types = {field.name: list[field.annotation] for field in validator.fields}  # type: ignore[name-defined]
         self._lists = {field.name: msgspec.json.Decoder(list[field.annotation]) for field in validator.fields}  # type: ignore[name-defined]
         self._names = {f"f{i}": field.name for i, field in enumerate(validator.fields)}
         # Raw columns by name, so that a body cannot hold millions of others.
-        columns = msgspec.defstruct(
-            "Columns",
-            [(key, msgspec.Raw | msgspec.UnsetType, msgspec.UNSET) for key in self._names],
-            rename=self._names,
-            forbid_unknown_fields=True,
-            gc=False,
+        columns, known = (
+            msgspec.defstruct(
+                "Columns",
+                [(key, msgspec.Raw | msgspec.UnsetType, msgspec.UNSET) for key in self._names],
+                rename=self._names,
+                forbid_unknown_fields=strict,
+                gc=False,
+            )
+            for strict in (True, False)
         )
+        self._known: msgspec.json.Decoder[Any] = msgspec.json.Decoder(known)
         self._body: msgspec.json.Decoder[Any] = msgspec.json.Decoder(
             msgspec.defstruct("ColumnsBody", [(COLUMNS_KEY, columns)], forbid_unknown_fields=True)
         )
@@ -71,9 +78,27 @@ class ColumnReader:
             found = self._body.decode(body)
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             return self.read(self._sources(body, error), (COLUMNS_KEY,), most)
-        columns = {name: getattr(found.columns, key) for key, name in self._names.items()}
-        sources = {name: raw for name, raw in columns.items() if raw is not msgspec.UNSET}
-        return self.read(sources, (COLUMNS_KEY,), most)
+        return self.read(self._given(found.columns), (COLUMNS_KEY,), most)
+
+    def read_known(self, source: msgspec.Raw, loc: tuple[str, ...], most: int) -> Columns:
+        """Read ``{name: [values]}``, or a single value in place of a list; names that are no features are ignored.
+
+        Raises
+        ------
+        Refusal
+            As `read_body`.
+        msgspec.ValidationError
+            It is no object.
+        """
+        sources = self._given(self._known.decode(source))
+        for name, raw in sources.items():
+            if bytes(memoryview(raw)[:1]) != b"[":
+                sources[name] = msgspec.Raw(b"[" + bytes(raw) + b"]")
+        return self.read(sources, loc, most)
+
+    def _given(self, columns: msgspec.Struct) -> dict[str, msgspec.Raw]:
+        found = {name: getattr(columns, key) for key, name in self._names.items()}
+        return {name: raw for name, raw in found.items() if raw is not msgspec.UNSET}
 
     def read(self, sources: Mapping[str, msgspec.Raw | list[Any]], loc: tuple[str, ...], most: int) -> Columns:
         """Read columns by name, each the JSON of a list or a list of JSON values.
@@ -126,13 +151,31 @@ class ColumnReader:
             raise invalid(uneven)
         return {name: columns[name] if name in columns else [None] * count for name in self._fields}
 
+    def read_list(
+        self, field: Field, values: list[Any], loc: tuple[str, ...], mistakes: list[dict[str, Any]], first: int
+    ) -> list[Any]:
+        """Read JSON values, all at once where nothing is wrong with any; `first` is the row of the first."""
+        if len(values) >= _MANY_VALUES:
+            try:
+                found: list[Any] = msgspec.convert(values, self._types[field.name])
+                if field.column.type != "date" or dates_allowed(field, found):
+                    return found
+            except msgspec.ValidationError:
+                pass  # the closer look below finds out why
+        return self.read_values(field, values, loc, mistakes, first)
+
     def read_values(
-        self, field: Field, values: Iterable[Any], loc: tuple[str, ...], mistakes: list[dict[str, Any]]
+        self,
+        field: Field,
+        values: Iterable[Any],
+        loc: tuple[str, ...],
+        mistakes: list[dict[str, Any]],
+        first: int = 0,
     ) -> list[Any]:
         """Read value by value; a mistake is added to `mistakes` with its row, until there are too many of them."""
         found: list[Any] = []
         known: dict[str, Any] = {}
-        for row, value in enumerate(values):
+        for row, value in enumerate(values, first):
             try:
                 if type(value) is str:
                     if value not in known:

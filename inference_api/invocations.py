@@ -3,9 +3,10 @@
 What that server ignores is ignored here as well: features that a model does not have, and parameters of the model.
 """
 
-import csv
-from collections.abc import Collection
+import re
+from collections.abc import Iterator
 from importlib.metadata import version
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -15,18 +16,20 @@ from starlette.types import Receive, Scope
 from inference_api.answers import Answers, Columns
 from inference_api.asgi import Body, Payload
 from inference_api.columnar import ColumnReader
+from inference_api.csv_rows import CSV, MOST_VALUES, csv_rows, wrong_csv
 from inference_api.errors import Refusal, invalid, mistake
 from inference_api.fields import printable
+from inference_api.json_rows import json_rows
 from inference_api.model_store import ModelStore
 from inference_api.prediction_routes import PredictionService
 from inference_api.predictor import Predictor
 from inference_api.protocol import ProtocolEndpoint
+from inference_api.pyfunc_predictor import PyfuncPredictor
 from inference_api.recording import Ticket
-from inference_api.request_schema import LARGE_BYTES, Scalar, not_a_record, parse_json, too_many
+from inference_api.row_table import CHUNK_ROWS, RowTable
 
 RECORDS, SPLIT, INSTANCES, INPUTS = "dataframe_records", "dataframe_split", "instances", "inputs"
 FORMS = (SPLIT, RECORDS, INSTANCES, INPUTS)
-CSV = "csv"
 INVOCATIONS_PATH = "/invocations"
 MODEL_INVOCATIONS_PATH = "/models/{name}/invocations"
 
@@ -41,9 +44,9 @@ _encode = msgspec.json.Encoder().encode
 
 
 class InvocationsReply(msgspec.Struct):
-    """Answer to many records: the class, as the training data have it, or the number."""
+    """Answer to many records: the class, as the model itself has it, or the number."""
 
-    predictions: list[str | float]
+    predictions: list[str | int | float]
 
 
 class InvocationsError(msgspec.Struct):
@@ -54,20 +57,30 @@ class InvocationsError(msgspec.Struct):
 
 
 class _Split(msgspec.Struct):
-    columns: list[str]
-    data: list[list[Scalar]]
+    columns: msgspec.Raw
+    data: msgspec.Raw
 
 
 class _Body(msgspec.Struct, rename={"split": SPLIT, "records": RECORDS}):
-    """One of the four forms, of the right JSON types."""
+    """One of the four forms, not read yet."""
 
-    split: _Split | None = None
-    records: list[dict[str, Scalar]] | None = None
-    instances: list[dict[str, Scalar]] | None = None
-    inputs: dict[str, list[Scalar]] | None = None
+    split: _Split | msgspec.UnsetType = msgspec.UNSET
+    records: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    instances: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    inputs: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 _body = msgspec.json.Decoder(_Body)
+_names = msgspec.json.Decoder(list[str])
+_ADVICE = (
+    f"the body must be a JSON object with exactly one of {SPLIT} "
+    f'({{"columns": [names], "data": [[values of a row]]}}), {RECORDS} or {INSTANCES} (a list of records) '
+    f"and {INPUTS} ({{name: [values]}})"
+)
+_BOM = b"\xef\xbb\xbf"
+# A text, to pass over it, or what Python and pandas write for numbers that JSON does not have.
+_CONSTANT = re.compile(rb'"(?:[^"\\]|\\.)*+["\\]?|NaN|Infinity', re.DOTALL)
+_IN_JSON = {b"NaN": b"null", b"Infinity": b"1e999"}
 
 
 def invocation_routes(service: PredictionService, store: ModelStore, default: str) -> list[Route]:
@@ -111,16 +124,16 @@ class _Scoring:
         return await self._service.respond(scope, receive, name, self._answer, as_csv)
 
     def _answer(self, predictor: Predictor, body: Body, ticket: Ticket, as_csv: bool) -> bytes:
-        most = self._service.max_records
-        place, sources = read_csv(body, most) if as_csv else read_json(body, most, predictor.validator.columns)
-        columns = _checked(predictor, place, sources, most)
+        place, columns = (read_csv if as_csv else read_json)(predictor, body, self._service.max_records)
         answers = self._service.answer_batch(predictor, columns, place, ticket)
         return _encode(InvocationsReply(_predictions(predictor, answers)))
 
 
 def _predictions(predictor: Predictor, answers: Answers) -> list[Any]:
-    # The model itself answers a class by the text that the training data have for it.
-    return [str(value) for value in answers.predictions] if predictor.classes else answers.predictions
+    if not predictor.classes:
+        return answers.predictions
+    values = dict(zip(predictor.predictions, predictor.class_values, strict=True))
+    return [values[prediction] for prediction in answers.predictions]
 
 
 def _is_csv(scope: Scope) -> bool:
@@ -140,93 +153,103 @@ def _is_csv(scope: Scope) -> bool:
     return kind == "text/csv"
 
 
-def read_json(body: Body, most: int, features: Collection[str]) -> tuple[str, dict[str, list[Any]]]:
-    """Read a JSON body: which of the `FORMS` it has, and its columns, of records those that are among `features`.
+def read_json(predictor: Predictor, body: Body, most: int) -> tuple[str, Columns]:
+    """Read a JSON body: which of the `FORMS` it has, and its records.
 
     Raises
     ------
     Refusal
+        422, naming column and row of every mistake; 413 for more than `most` records.
     """
-    # Before they take memory: a megabyte holds 300,000 empty records.
-    if body.count(b"{") > 2 * most + 3 or body.count(b"[") > 2 * most + 3:
-        raise too_many(most)
+    found = _decoded(body)
+    forms = {field.encode_name: getattr(found, field.name) for field in msgspec.structs.fields(found)}
+    given = [(form, source) for form, source in forms.items() if source is not msgspec.UNSET]
+    if len(given) != 1:
+        raise invalid([mistake((), _ADVICE, "form")])
+    [(form, source)] = given
+    if isinstance(source, _Split):
+        return form, _split(predictor, source, most)
+    if form == INPUTS and bytes(memoryview(source)[:1]) != b"[":
+        try:
+            return form, ColumnReader.of(predictor.validator).read_known(source, (form,), most)
+        except msgspec.ValidationError:
+            raise _wrong(form, "must be an object with a list of values a feature") from None
+    # A model that takes arrays has numbered columns; for any other one values without names may be of any column.
+    is_tensor = isinstance(predictor, PyfuncPredictor) and predictor.is_tensor and form != RECORDS
+    names = list(predictor.validator.columns) if is_tensor else None
+    return form, _rows(RowTable(predictor.validator, form, most), form, json_rows(source, form), names)
+
+
+def _decoded(body: Body) -> _Body:
+    body = body[len(_BOM) :] if body.startswith(_BOM) else body
     try:
-        found: Any = msgspec.structs.asdict(_body.decode(body))
-        payload = {_KEYS[key]: value for key, value in found.items() if value is not None}
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        if len(body) > LARGE_BYTES:
-            raise not_a_record(body) from None
-        payload = parse_json(body)
-    forms = [key for key in FORMS if key in payload] if isinstance(payload, dict) else []
-    if len(forms) != 1:
-        message = f"the body must be a JSON object with exactly one of {', '.join(FORMS)}"
-        raise invalid([mistake((), message, "form")])
-    return forms[0], _columns(forms[0], payload[forms[0]], features)
+        try:
+            return _body.decode(body)
+        except msgspec.DecodeError:
+            if b"NaN" not in body and b"Infinity" not in body:
+                raise
+            return _body.decode(_as_json(body))
+    except RecursionError:
+        reason = "the body is nested too deeply"
+    except (msgspec.DecodeError, UnicodeError) as error:
+        reason = str(error) if body.strip() else "the body is empty"
+    raise invalid([mistake((), f"{reason}; {_ADVICE}", "json_invalid")])
 
 
-_KEYS = {"split": SPLIT, "records": RECORDS, "instances": INSTANCES, "inputs": INPUTS}
+def _as_json(body: Body) -> bytes:
+    """The body with null for NaN, which MLflow takes for a missing value; match by match, so that nobody waits."""
+    pieces, start = [], 0
+    for found in _CONSTANT.finditer(body):
+        if replacement := _IN_JSON.get(found[0]):
+            pieces += [body[start : found.start()], replacement]
+            start = found.end()
+    return b"".join([*pieces, body[start:]])
 
 
-def _columns(form: str, value: Any, features: Collection[str]) -> dict[str, list[Any]]:
-    if isinstance(value, _Split):
-        return _split(value.columns, value.data)
-    if isinstance(value, list) and form != SPLIT and all(isinstance(row, dict) for row in value):
-        # Only those of the model: thousands of records, each with names of its own, would make millions of values.
-        names = [name for name in features if any(name in row for row in value)]
-        return {name: [row.get(name) for row in value] for name in names}
-    if form == SPLIT:
-        columns, data = (value.get("columns"), value.get("data")) if isinstance(value, dict) else (None, None)
-        if (
-            isinstance(columns, list)
-            and all(isinstance(name, str) for name in columns)
-            and isinstance(data, list)
-            and all(isinstance(row, list) for row in data)
-        ):
-            return _split(columns, data)
-        raise _wrong(form, 'must be {"columns": [names], "data": [[values of a row]]}')
-    if isinstance(value, dict) and form != RECORDS:
-        return {name: values if isinstance(values, list) else [values] for name, values in value.items()}
-    needed = "a list of records" if form in (RECORDS, INSTANCES) else "an object with a list of values a feature"
-    raise _wrong(form, f"must be {needed}")
-
-
-def _split(names: list[str], rows: list[list[Any]]) -> dict[str, list[Any]]:
-    if len(set(names)) != len(names):
-        raise _wrong(SPLIT, "names a column twice")
-    for index, row in enumerate(rows):
-        if len(row) != len(names):
-            raise _wrong(f"{SPLIT}.data[{index}]", f"has {len(row)} values, there are {len(names)} columns")
-    columns = zip(*rows, strict=True) if rows else ([] for _ in names)
-    return dict(zip(names, map(list, columns), strict=True))
-
-
-def read_csv(body: Body, most: int) -> tuple[str, dict[str, list[Any]]]:
-    """Read a CSV body with a header.
-
-    Raises
-    ------
-    Refusal
-    """
+def _split(predictor: Predictor, source: _Split, most: int) -> Columns:
+    # Before they take memory; a name may hold commas of its own.
+    if bytes(source.columns).count(b",") > MOST_VALUES:
+        raise _wrong(SPLIT, f"has more than {MOST_VALUES:,} columns")
     try:
-        rows = list(csv.reader(body.decode("utf-8-sig").splitlines(), strict=True))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise _wrong(CSV, f"is no CSV in UTF-8: {error}") from None
-    rows = [row for row in rows if row]
-    if len(rows) > most + 1:
-        raise too_many(most)
-    if not rows:
-        raise _wrong(CSV, "is empty; its first line must name the features")
-    return CSV, _split(rows[0], list(rows[1:]))
+        names = _names.decode(source.columns)
+    except msgspec.DecodeError as error:
+        raise _wrong(SPLIT, f'must be {{"columns": [names], "data": [[values of a row]]}}: {error}') from None
+    data = f"{SPLIT}.data"
+    return _rows(RowTable(predictor.validator, SPLIT, most), data, json_rows(source.data, data), names)
 
 
-def _checked(predictor: Predictor, place: str, sources: dict[str, list[Any]], most: int) -> Columns:
-    known = {name: _without_nan(values) for name, values in sources.items() if name in predictor.validator.columns}
-    return ColumnReader.of(predictor.validator).read(known, (place,), most)
+def read_csv(predictor: Predictor, body: Body, most: int) -> tuple[str, Columns]:
+    """Read a CSV body with a header; raises as `read_json` does."""
+    rows = csv_rows(body, most)
+    names = next(rows, None)
+    if names is None:
+        raise wrong_csv("is empty; its first line must name the features")
+    return CSV, _rows(RowTable(predictor.validator, CSV, most), CSV, rows, names)
 
 
-def _without_nan(values: list[Any]) -> list[Any]:
-    """What pandas writes for a missing number, where JSON has null."""
-    return [None if type(value) is float and value != value else value for value in values]
+def _rows(table: RowTable, place: str, rows: Iterator[Any], names: list[str] | None) -> Columns:
+    """The columns of rows that are lists of values of those names, or of records where there are none."""
+    if names is not None and len(set(names)) != len(names):
+        raise _wrong(place, "names a column twice")
+    # Where lists are taken for want of names, records name theirs all the same.
+    places = None if names is None else {name: names.index(name) for name in table.names if name in names}
+    number = 0
+    while chunk := list(islice(rows, CHUNK_ROWS)):
+        if places is not None and names is not None and isinstance(chunk[0], list):
+            for index, row in enumerate(chunk, number):
+                if not isinstance(row, list):
+                    raise _wrong(f"{place}[{index}]", "must be a list of values")
+                if len(row) != len(names):
+                    raise _wrong(f"{place}[{index}]", f"has {len(row)} values, there are {len(names)} columns")
+            columns = {name: [row[at] for row in chunk] for name, at in places.items()}
+        elif all(isinstance(row, dict) for row in chunk):
+            known = [name for name in table.names if any(name in row for row in chunk)]
+            columns = {name: [row.get(name) for row in chunk] for name in known}
+        else:
+            raise _wrong(place, "must be a list of records, or all of lists where the features have no names")
+        table.add(columns, len(chunk))
+        number += len(chunk)
+    return table.columns()
 
 
 def _wrong(place: str, message: str) -> Refusal:

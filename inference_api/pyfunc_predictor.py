@@ -75,7 +75,7 @@ class PyfuncPredictor(Predictor):
         self.class_values = classes
         self._places = {value: place for place, value in enumerate(classes)}
         self._columns = columns
-        self._is_tensor = description.is_tensor
+        self.is_tensor = description.is_tensor
         # Through MLflow, which checks what a model is given against its signature; a scikit-learn model takes NaN.
         through_mlflow = "sklearn" not in description.flavors
         self._optional = [column for column in columns if through_mlflow and column.nullable and column.lacks_nan]
@@ -103,7 +103,7 @@ class PyfuncPredictor(Predictor):
         self, columns: Mapping[str, Sequence[Any] | NDArray[Any]]
     ) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
         """What `decisions` answers; the model may raise anything."""
-        table = model_table(self._columns, columns, is_tensor=self._is_tensor)
+        table = model_table(self._columns, columns, is_tensor=self.is_tensor)
         count = len(table)
         if self._optional:
             scores = np.empty((count, 1))

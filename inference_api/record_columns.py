@@ -30,7 +30,11 @@ class RecordColumns:
 
     def add(self, rows: Sequence[Values]) -> None:
         """Add records given as valid values in column order."""
-        for pieces, field, values in zip(self._pieces, self._fields, zip(*rows, strict=True), strict=False):
+        self.add_columns(list(zip(*rows, strict=True)))
+
+    def add_columns(self, columns: Sequence[Sequence[Any]]) -> None:
+        """Add records given as valid values by column; no columns at all are no records."""
+        for pieces, field, values in zip(self._pieces, self._fields, columns, strict=False):
             pieces.append(compact(field, values))
 
     def columns(self) -> Columns:

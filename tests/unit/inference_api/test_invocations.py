@@ -2,12 +2,12 @@
 
 import gzip
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from inference_api.invocations import read_json
 from tests.course_client import COURSE_RECORD
 
 from .conftest import MakeService, MemoryRegistry, Service
@@ -60,19 +60,29 @@ BAD_BODIES: list[tuple[bytes | dict[str, Any], str]] = [
     (b"{", "truncated"),
     (b"[]", "exactly one of"),
     (b"\xff", "malformed"),
-    (b"[" * 50_000, "nested too deeply"),
-    (b" " * 2_000_000 + b"[]", "nothing else"),
+    (b'{"instances": ' + b"[" * 50_000, "nested too deeply"),
+    (b" " * 2_000_000 + b"[]", "exactly one of dataframe_split"),
     ({}, "exactly one of"),
     ({"dataframe_split": SPLIT, "inputs": {}}, "exactly one of"),
-    ({"dataframe_split": []}, 'must be {"columns": [names]'),
-    ({"dataframe_split": {"data": [VALUES]}}, 'must be {"columns": [names]'),
-    ({"dataframe_split": {"columns": NAMES, "data": [5]}}, 'must be {"columns": [names]'),
+    ({"dataframe_split": []}, '{"columns": [names], "data"'),
+    ({"dataframe_split": {"data": [VALUES]}}, '{"columns": [names], "data"'),
+    ({"dataframe_split": {"columns": 5, "data": [VALUES]}}, '{"columns": [names], "data"'),
+    ({"dataframe_split": {"columns": NAMES, "data": 5}}, "dataframe_split.data must be a list"),
+    ({"dataframe_split": {"columns": ["a,"] * 100_001, "data": []}}, "more than 100,000 columns"),
+    ({"dataframe_split": {"columns": NAMES, "data": [5]}}, "dataframe_split.data[0] must be a record, or a list"),
+    (
+        {"dataframe_split": {"columns": NAMES, "data": [VALUES, COURSE_RECORD]}},
+        "dataframe_split.data[1] must be a list",
+    ),
     ({"dataframe_split": {"columns": NAMES, "data": [VALUES, VALUES[1:]]}}, "dataframe_split.data[1] has 11 values"),
     ({"dataframe_split": {"columns": NAMES[:1] * 2, "data": []}}, "names a column twice"),
     ({"dataframe_split": {"columns": NAMES, "data": []}}, "at least one record"),
-    ({"dataframe_records": []}, "Elevation is required"),
-    ({"dataframe_records": {}}, "must be a list of records"),
-    ({"dataframe_records": [5]}, "must be a list of records"),
+    ({"dataframe_records": []}, "dataframe_records must hold at least one record"),
+    ({"dataframe_records": [{}]}, "dataframe_records.Elevation: Elevation is required"),
+    ({"dataframe_records": {}}, "dataframe_records must be a list"),
+    ({"dataframe_records": [5]}, "dataframe_records[0] must be a record"),
+    ({"dataframe_records": [COURSE_RECORD, VALUES]}, "must be a list of records"),
+    (b'{"dataframe_records": [{"a": ' + b"9" * 5000 + b"}]}", "dataframe_records[0] cannot be read"),
     ({"instances": [VALUES]}, "must be a list of records"),
     ({"inputs": 5}, "must be an object with a list of values"),
     ({"inputs": {"Elevation": [1, 2], "Aspect": [1]}}, "is required"),
@@ -138,8 +148,91 @@ def test_ping_and_version(make_service: MakeService, service: Service, tmp_path:
     assert empty.client.get("/ping").status_code == 404
 
 
-def test_names_that_records_make_up_take_no_memory() -> None:
-    records = [{f"k{number}": 1, "a": number} for number in range(3)]
-    body = json.dumps({"dataframe_records": records}).encode()
-    # Of every name a list with a value for each record would be millions of values.
-    assert read_json(body, 10, ("a", "b")) == ("dataframe_records", {"a": [0, 1, 2]})
+def peak(service: Service, body: bytes, content_type: str = "application/json") -> tuple[int, str]:
+    """The memory that answering a body takes at most, and what is answered."""
+    tracemalloc.start()
+    reply = service.client.post(URL, content=body, headers={"Content-Type": content_type})
+    _, found = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return found, reply.text
+
+
+RECORD = json.dumps(COURSE_RECORD)[1:-1].encode()
+COLUMNS = json.dumps({name: [value] for name, value in COURSE_RECORD.items()})[1:-1].encode()
+MANY_NAMES = b",".join(b'"k%d":1' % number for number in range(200_000))
+GREEDY_BODIES = {
+    "a record of many names": b'{"dataframe_records":[{%s,%s}]}' % (RECORD, MANY_NAMES[:900_000].rpartition(b",")[0]),
+    "columns of many names": b'{"inputs":{%s,%s}}' % (COLUMNS, MANY_NAMES),
+    "an unknown column": b'{"inputs":{%s,"x":[%s]}}' % (COLUMNS, b",".join([b'"ab"'] * 400_000)),
+    "names of columns": b'{"dataframe_split":{"data":[],"columns":[%s]}}' % b",".join([b'"ab"'] * 400_000),
+    "a record of megabytes": b'{"dataframe_records":[{%s}]}' % MANY_NAMES,
+    "parameters": b'{"params":[%s],"instances":[{%s}]}' % (b",".join([b"{}"] * 700_000), RECORD),
+    "empty rows": b'{"dataframe_split":{"columns":["a"],"data":[%s]}}' % b",".join([b"[]"] * 700_000),
+    "empty records": b'{"instances":[%s]}' % b",".join([b"{}"] * 700_000),
+}
+
+
+@pytest.mark.parametrize("body", GREEDY_BODIES.values(), ids=GREEDY_BODIES)
+def test_names_and_rows_that_a_body_makes_up_take_little_memory(service: Service, body: bytes) -> None:
+    found, _ = peak(service, body)
+    # Beside the body itself, which the test client copies a few times. Read at once, each takes 20 to 60 MB more.
+    assert found < 5 * len(body) + 8_000_000
+
+
+@pytest.mark.parametrize("row", [b"a\n", b"\n", b'"\n",', b"a,", b"a"])
+def test_csv_that_is_no_table_takes_little_memory(make_service: MakeService, row: bytes) -> None:
+    service = make_service(max_records=100)
+    body = row * (2_000_000 // len(row))
+    found, text = peak(service, body, "text/csv")
+    assert "BAD_REQUEST" in text
+    assert found < 5 * len(body) + 8_000_000
+
+
+def test_csv_of_many_rows_is_answered_as_records_are(service: Service) -> None:
+    rows = [COURSE_RECORD | {"Elevation": 2000 + number % 1500} for number in range(9000)]
+    body = ",".join(NAMES) + "\r\n" + "\r\n".join(",".join(map(str, row.values())) for row in rows)
+    expected = service.client.post(URL, json={"dataframe_records": rows}).json()
+    assert len(expected["predictions"]) == 9000
+    for text in (body, "\ufeff" + body, body.replace("\r\n", "\n\n"), body.replace("\r\n", "\r")):
+        reply = service.client.post(URL, content=text.encode(), headers={"Content-Type": "text/csv"})
+        assert reply.json() == expected
+
+
+def test_a_mistake_far_down_is_named_with_its_row(service: Service) -> None:
+    rows = [COURSE_RECORD] * 7000 + [COURSE_RECORD | {"Slope": -1}]
+    split = {"columns": NAMES, "data": [list(row.values()) for row in rows]}
+    columns = {name: [row[name] for row in rows] for name in NAMES}
+    csv = ",".join(NAMES) + "\n" + "\n".join(",".join(map(str, row.values())) for row in rows)
+    for form, body in (("dataframe_records", rows), ("dataframe_split", split), ("inputs", columns)):
+        assert f"{form}.Slope[7000]: Slope must be" in service.client.post(URL, json={form: body}).json()["message"]
+    reply = service.client.post(URL, content=csv, headers={"Content-Type": "text/csv"})
+    assert "csv.Slope[7000]: Slope must be" in reply.json()["message"]
+
+
+@pytest.mark.parametrize("count", [10, 30_000])
+def test_nan_is_a_missing_value_in_small_and_in_large_bodies(service: Service, count: int) -> None:
+    url = "/models/house_prices/invocations"
+    expected = service.client.post(url, json={"dataframe_records": [{"status": "sold"}]}).json()["predictions"]
+    row, record = '["sold", NaN]', r'{"bed": NaN, "status": "sold", "city": "\"NaN"}'
+    for body in (
+        '{"dataframe_split": {"columns": ["status", "bed"], "data": [' + ", ".join([row] * count) + "]}}",
+        '{"dataframe_records": [' + ", ".join([record.replace("city", "NaN")] * count) + "]}",
+        '{"inputs": {"status": [' + ",".join(['"sold"'] * count) + '], "bed":[' + ",".join(["NaN"] * count) + "]}}",
+    ):
+        reply = service.client.post(url, content=body)
+        assert reply.status_code == 200, reply.text
+        assert reply.json()["predictions"] == expected * count
+
+
+def test_a_large_body_of_no_known_form_is_told_of_the_forms_of_this_route(service: Service) -> None:
+    message = service.client.post(URL, json={"records": [COURSE_RECORD] * 9000}).json()["message"]
+    assert "exactly one of dataframe_split" in message
+
+
+@pytest.mark.parametrize("count", [1, 9000])
+def test_what_a_record_has_besides_may_be_anything(service: Service, count: int) -> None:
+    record = COURSE_RECORD | {"tags": [{"a": "},{"}, {"b": ["]"]}], "text": "NaN, [1], {}"}
+    reply = service.client.post(URL, json={"dataframe_records": [record] * count})
+    assert len(reply.json()["predictions"]) == count
+    reply = service.client.post(URL, json={"dataframe_records": [record | {"Slope": [40]}] * count})
+    assert "dataframe_records.Slope[0]: Slope must be" in reply.json()["message"]
