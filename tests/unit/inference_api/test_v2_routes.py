@@ -2,12 +2,15 @@
 
 import gzip
 import json
+import tracemalloc
+from contextlib import suppress
 from typing import Any
 
 import jsonschema
 import pytest
 
 from inference_api import v2_protocol
+from inference_api.errors import Refusal
 from tests.course_client import COURSE_RECORD
 
 from . import v2_schema
@@ -139,6 +142,7 @@ def changed(index: int, **values: Any) -> bytes:
     return json.dumps({"inputs": inputs}).encode()
 
 
+TENSOR = b'{"name":"a","datatype":"a","data":1,"shape":[]}'
 BAD_BODIES: list[tuple[bytes, str]] = [
     (b"", "Input data was truncated"),
     (b"{", "truncated"),
@@ -149,7 +153,8 @@ BAD_BODIES: list[tuple[bytes, str]] = [
     (b'{"inputs": 5}', "$.inputs"),
     (b'{"inputs": []}', "inputs.Elevation: Elevation is required"),
     (b'{"inputs": [{"name": "Elevation"}]}', "missing required field `shape`"),
-    (b'{"inputs": [' + b",".join([b'{"datatype": "x"}'] * 500) + b"]}", "more tensors than"),
+    (b'{"inputs": [' + b",".join([TENSOR] * 500) + b"]}", "of at most length 124. Send"),
+    (b'{"inputs": [], "outputs": [' + b",".join([b'{"name": "x"}'] * 101) + b"]}", "of at most length 100. Send"),
     (changed(0, data=[-5]), "inputs.Elevation[0]: Elevation must be a whole number between 0 and 9000 m, got -5"),
     (changed(0, data=["x"]), "inputs.Elevation[0]: Elevation must be a whole number"),
     (changed(0, data=[None]), "inputs.Elevation[0]: Elevation is required"),
@@ -159,6 +164,8 @@ BAD_BODIES: list[tuple[bytes, str]] = [
     (changed(0, shape=[2]), "inputs.Elevation.shape: data has 1 values, shape says 2"),
     (changed(0, shape=[]), "inputs.Elevation.shape: shape must be [N] or [N, 1]"),
     (changed(0, shape=[1, 2]), "shape must be [N] or [N, 1]"),
+    (changed(0, shape=[1] * 1000), "inputs.Elevation.shape: shape must be [N] or [N, 1]"),
+    (changed(0, shape="x"), "inputs.Elevation.shape: shape must be [N] or [N, 1]"),
     (changed(0, shape=[-1]), "shape must be [N] or [N, 1]"),
     (changed(0, datatype="STRING"), "inputs.Elevation.datatype: datatype must be one of INT8"),
     (changed(0, name="Elevaton"), "inputs.Elevaton: Elevaton is not a feature of covertype: did you mean Elevation?"),
@@ -223,3 +230,23 @@ def test_too_many_nested_values_are_refused_before_they_take_memory(
     reply = service.client.post("/v2/models/covertype/infer", json={"inputs": [tensor]})
     assert reply.status_code == 413
     assert "at most 2 records" in reply.json()["error"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"inputs":[%s]}' % b",".join([TENSOR.replace(b'"datatype"', rb'"\u0064atatype"')] * 30_000),
+        b'{"inputs":[%s]}' % b",".join([b"1"] * 700_000),
+        b'{"inputs":[],"outputs":[%s]}' % b",".join([b'{"name":"ab"}'] * 100_000),
+        b'{"inputs":[%s]}' % TENSOR.replace(b"[]", b"[%s]" % b",".join([b"300"] * 400_000)),
+    ],
+    ids=["escaped keys", "numbers", "outputs", "shape"],
+)
+def test_lists_that_a_body_makes_up_take_no_memory(body: bytes) -> None:
+    tracemalloc.start()
+    # The shape is refused later.
+    with suppress(Refusal):
+        v2_protocol.read_request(body, 12)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1_000_000
