@@ -24,17 +24,17 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pyarrow as pa
-import requests
 from fastapi import FastAPI
 from pydantic import BaseModel, Field
 
 from benchmarks.servers import ROOT, Server, running
-from benchmarks.serving_load import Measurement, Request, measure
+from benchmarks.serving_load import Measurement, Request, measure, post, post_until
 from benchmarks.serving_model import make_model
 from benchmarks.serving_peers import peers
 from pipeline.settings import PipelineSettings
@@ -134,10 +134,8 @@ def whole_bodies(server: Server, bodies: dict[str, tuple[bytes, str]], rounds: i
         times = []
         for _ in range(rounds):
             started = time.perf_counter()
-            reply = requests.post(server.url + PREDICT, body, headers={"Content-Type": content_type}, timeout=60)
+            post(server.url + PREDICT, body, content_type)
             times.append(time.perf_counter() - started)
-            if not reply.ok:
-                raise SystemExit(f"{name}: {reply.status_code} {reply.text[:300]}")
         print(
             f"  {name:10} {len(body) / 1e6:5.1f} MB  median {statistics.median(times):.2f} s  best {min(times):.2f} s"
         )
@@ -151,21 +149,14 @@ def beside(server: Server, single: Request, bodies: dict[str, tuple[bytes, str]]
     print(f"  quiet      {quiet.rate:7,.0f} requests/s  p99 {quiet.p99:6.2f} ms")
     for name, (body, content_type) in bodies.items():
         done = threading.Event()
-        sent = 0
-
-        def send(body: bytes = body, content_type: str = content_type, done: threading.Event = done) -> None:
-            nonlocal sent
-            while not done.is_set():
-                requests.post(server.url + PREDICT, body, headers={"Content-Type": content_type}, timeout=60)
-                sent += 1
-
-        thread = threading.Thread(target=send)
-        thread.start()
-        found = measure(server, single, 1, 2 * options.seconds)
-        done.set()
-        thread.join()
+        with ThreadPoolExecutor(1) as thread:
+            sending = thread.submit(post_until, done, server.url + PREDICT, body, content_type)
+            try:
+                found = measure(server, single, 1, 2 * options.seconds)
+            finally:
+                done.set()
         print(
-            f"  {name:10} {found.rate:7,.0f} requests/s  p99 {found.p99:6.2f} ms  beside {sent} bodies, "
+            f"  {name:10} {found.rate:7,.0f} requests/s  p99 {found.p99:6.2f} ms  beside {sending.result()} bodies, "
             f"memory {server.memory_mb():.0f} MB",
             flush=True,
         )

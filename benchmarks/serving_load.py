@@ -1,9 +1,12 @@
-"""Load of `benchmarks.serving`: wrk, on another core than the server."""
+"""Load of `benchmarks.serving`: wrk, on another core than the server, and large bodies one after the other."""
 
 import re
 import subprocess
+import threading
 from dataclasses import dataclass
 from pathlib import Path
+
+import requests
 
 from benchmarks.servers import Server
 
@@ -55,3 +58,19 @@ def measure(server: Server, request: Request, connections: int, seconds: float) 
     value, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)", output).groups()  # type: ignore[union-attr]
     count = int(re.search(r"(\d+) requests in", output)[1])  # type: ignore[index]
     return Measurement(rate, float(value) * _UNITS[unit], spent / max(count, 1) * 1e6)
+
+
+def post(url: str, body: bytes, content_type: str) -> None:
+    """Send a body once; a reply that is no answer ends the benchmark."""
+    reply = requests.post(url, body, headers={"Content-Type": content_type}, timeout=60)
+    if not reply.ok:
+        raise SystemExit(f"{content_type}: {reply.status_code} {reply.text[:300]}")
+
+
+def post_until(done: threading.Event, url: str, body: bytes, content_type: str) -> int:
+    """Send a body again and again; returns how often."""
+    sent = 0
+    while not done.is_set():
+        post(url, body, content_type)
+        sent += 1
+    return sent

@@ -72,9 +72,7 @@ def peers(model: Path) -> list[Peer]:
             [*mlflow, "--env-manager", "local", "--workers", "1"],
             "/invocations",
             "/ping",
-            lambda records: {
-                "dataframe_split": {"columns": list(records[0]), "data": [list(r.values()) for r in records]}
-            },
+            _split,
             {"PATH": f"{own}{os.pathsep}{os.environ['PATH']}"},
         )
     ]
