@@ -33,10 +33,11 @@ from inference_api.arrow_messages import (
     table,
 )
 from inference_api.asgi import Body
+from inference_api.fields import LONGEST_TEXT
 
 _INLINE_BYTES = 12
-# Every field takes less.
-MOST_TEXT_BYTES = 64 * 1024
+# Of one text, in UTF-8.
+MOST_TEXT_BYTES = 4 * LONGEST_TEXT
 # Texts that are views may overlap: a megabyte of 16-byte views can name any number of bytes.
 _MORE_TEXT_BYTES = 16 * 1024 * 1024
 # Reading a column of a batch takes microseconds, however few rows it has: a second for all of them.
@@ -264,7 +265,7 @@ class _Batch:
 
 
 def _check_lengths(lengths: NDArray[np.integer[Any]]) -> None:
-    if len(lengths) and lengths.max() >= MOST_TEXT_BYTES:
+    if len(lengths) and lengths.max() > MOST_TEXT_BYTES:
         raise ArrowError(
             f"it has a text of {lengths.max():,} bytes; no feature takes one of more than {MOST_TEXT_BYTES:,}"
         )
