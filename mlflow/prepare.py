@@ -78,7 +78,7 @@ def main() -> None:
             f"mlflow-init: MLflow's tables cannot be migrated: {error}\n"
             "They hold runs, so they are left as they are. If the volume mysql_data comes from a newer MLflow, go back "
             "to its image; if an upgrade was interrupted, restore a backup of the database 'mlflow' and run this again "
-            "(docker compose up mlflow-init). To start empty: docker compose down -v"
+            "(docker compose up mlflow-init). To delete all data: docker compose --profile '*' down -v"
         )
     print("mlflow-init:", done)
 

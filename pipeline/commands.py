@@ -222,6 +222,10 @@ def _checked_use_cases() -> dict[str, UseCase]:
     from pipeline.search_space import candidates
 
     use_cases = load_use_cases(_settings().use_cases_dir)
+    try:
+        find_use_case(_settings().use_cases_dir, _settings().default_use_case)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"DEFAULT_USE_CASE: {error}") from None
     for use_case in use_cases.values():
         try:
             candidates(use_case)

@@ -203,6 +203,18 @@ def test_check_refuses_other_columns_than_those_of_stored_rows(
     assert "table rows_penguins holds 86 rows and lacks season" in capsys.readouterr().err
 
 
+def test_a_default_use_case_that_was_retired_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DEFAULT_USE_CASE", "mammoths")
+    load_settings.cache_clear()
+    assert main(["check"]) == 1
+    assert "DEFAULT_USE_CASE: there is no use case 'mammoths'" in (error := capsys.readouterr().err)
+    assert "known: penguins" in error
+    assert main(["init"]) == 1
+    assert not (tmp_path / "warehouse.db").exists()
+
+
 def test_check_touches_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check"]) == 0
     assert capsys.readouterr().out == "fit for use: penguins\n"

@@ -1,8 +1,10 @@
 """What ``docker-compose.yml`` gives the services of ours, without starting one."""
 
+import re
+
 import pytest
 
-from deploy.k8s.compose_settings import compose_environment, compose_services, read_dotenv
+from deploy.k8s.compose_settings import REPOSITORY, compose_environment, compose_services, read_dotenv
 from inference_api.__main__ import GRACE_SECONDS
 from pipeline.settings import InferenceApiSettings, PipelineSettings
 
@@ -25,3 +27,16 @@ def test_every_serving_setting_reaches_the_inference_api() -> None:
 
 def test_the_inference_api_may_end_its_requests() -> None:
     assert int(SERVICES["inference-api"]["stop_grace_period"].removesuffix("s")) > GRACE_SECONDS
+
+
+def test_to_delete_all_data_is_said_in_the_same_words_everywhere() -> None:
+    """Without the option, services of profiles run on with volumes that are then not deleted."""
+    files = [REPOSITORY / name for name in ("README.md", "README.es.md", "mlflow/prepare.py", "docker/backup.py")]
+    files += [*REPOSITORY.glob("docs/*.md"), *REPOSITORY.glob("docker/**/*.sh"), *REPOSITORY.glob("make/*.mk")]
+    other = [
+        str(path.relative_to(REPOSITORY))
+        for path in files
+        if re.search(r"docker compose down (-v|--volumes)", path.read_text(encoding="utf-8"))
+    ]
+
+    assert other == []
