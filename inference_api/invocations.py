@@ -196,14 +196,16 @@ def _decoded(body: Body) -> _Body:
     raise invalid([mistake((), f"{reason}; {_ADVICE}", "json_invalid")])
 
 
-def _as_json(body: Body) -> bytes:
+def _as_json(body: Body) -> bytearray:
     """The body with null for NaN, which MLflow takes for a missing value; match by match, so that nobody waits."""
-    pieces, start = [], 0
+    replaced, start = bytearray(), 0
     for found in _CONSTANT.finditer(body):
         if replacement := _IN_JSON.get(found[0]):
-            pieces += [body[start : found.start()], replacement]
+            replaced += body[start : found.start()]
+            replaced += replacement
             start = found.end()
-    return b"".join([*pieces, body[start:]])
+    replaced += body[start:]
+    return replaced
 
 
 def _split(predictor: Predictor, source: _Split, most: int) -> Columns:

@@ -167,6 +167,7 @@ GREEDY_BODIES = {
     "names of columns": b'{"dataframe_split":{"data":[],"columns":[%s]}}' % b",".join([b'"ab"'] * 400_000),
     "a record of megabytes": b'{"dataframe_records":[{%s}]}' % MANY_NAMES,
     "parameters": b'{"params":[%s],"instances":[{%s}]}' % (b",".join([b"{}"] * 700_000), RECORD),
+    "an unknown column of NaN": b'{"inputs":{%s,"x":[%s]}}' % (COLUMNS, b",".join([b"NaN"] * 400_000)),
     "empty rows": b'{"dataframe_split":{"columns":["a"],"data":[%s]}}' % b",".join([b"[]"] * 700_000),
     "empty records": b'{"instances":[%s]}' % b",".join([b"{}"] * 700_000),
 }
