@@ -40,8 +40,8 @@ _INLINE_BYTES = 12
 MOST_TEXT_BYTES = 4 * LONGEST_TEXT
 # Texts that are views may overlap: a megabyte of 16-byte views can name any number of bytes.
 _MORE_TEXT_BYTES = 16 * 1024 * 1024
-# Reading a column of a batch takes microseconds, however few rows it has: a second for all of them.
-MOST_PIECES = 100_000
+# Reading a column of a batch takes microseconds, however few rows it has: half a second for all of them.
+MOST_PIECES = 50_000
 
 # What reading a damaged stream raises in numpy, struct or flatbuffers.
 _DAMAGE = (struct.error, ValueError, IndexError, TypeError, KeyError, OverflowError, StopIteration, MemoryError)

@@ -18,7 +18,7 @@ from inference_api.asgi import Body, Payload
 from inference_api.columnar import ColumnReader
 from inference_api.csv_rows import CSV, MOST_VALUES, csv_rows, wrong_csv
 from inference_api.errors import Refusal, invalid, mistake
-from inference_api.fields import printable
+from inference_api.fields import LONGEST_TEXT, printable
 from inference_api.json_rows import json_rows
 from inference_api.model_store import ModelStore
 from inference_api.prediction_routes import PredictionService
@@ -26,6 +26,7 @@ from inference_api.predictor import Predictor
 from inference_api.protocol import ProtocolEndpoint
 from inference_api.pyfunc_predictor import PyfuncPredictor
 from inference_api.recording import Ticket
+from inference_api.request_schema import LARGE_BYTES, too_many
 from inference_api.row_table import CHUNK_ROWS, RowTable
 
 RECORDS, SPLIT, INSTANCES, INPUTS = "dataframe_records", "dataframe_split", "instances", "inputs"
@@ -78,8 +79,10 @@ _ADVICE = (
     f"and {INPUTS} ({{name: [values]}})"
 )
 _BOM = b"\xef\xbb\xbf"
+# Where a record does not have a name.
+_ABSENT = object()
 # A text, to pass over it, or what Python and pandas write for numbers that JSON does not have.
-_CONSTANT = re.compile(rb'"(?:[^"\\]|\\.)*+["\\]?|NaN|Infinity', re.DOTALL)
+_CONSTANT = re.compile(rb'"(?:[^"\\]|\\.){0,%d}+("?)|NaN|Infinity' % (2 * LONGEST_TEXT), re.DOTALL)
 _IN_JSON = {b"NaN": b"null", b"Infinity": b"1e999"}
 
 
@@ -161,7 +164,10 @@ def read_json(predictor: Predictor, body: Body, most: int) -> tuple[str, Columns
     Refusal
         422, naming column and row of every mistake; 413 for more than `most` records.
     """
-    found = _decoded(body)
+    # Passing over them would keep others waiting.
+    if len(body) > LARGE_BYTES and max(body.count(b"{"), body.count(b"[")) > 4 * most + 100:
+        raise too_many(most)
+    found = _decoded(body, most * len(predictor.validator.columns))
     forms = {field.encode_name: getattr(found, field.name) for field in msgspec.structs.fields(found)}
     given = [(form, source) for form, source in forms.items() if source is not msgspec.UNSET]
     if len(given) != 1:
@@ -180,7 +186,7 @@ def read_json(predictor: Predictor, body: Body, most: int) -> tuple[str, Columns
     return form, _rows(RowTable(predictor.validator, form, most), form, json_rows(source, form), names)
 
 
-def _decoded(body: Body) -> _Body:
+def _decoded(body: Body, most_values: int) -> _Body:
     body = body[len(_BOM) :] if body.startswith(_BOM) else body
     try:
         try:
@@ -188,6 +194,8 @@ def _decoded(body: Body) -> _Body:
         except msgspec.DecodeError:
             if b"NaN" not in body and b"Infinity" not in body:
                 raise
+            if body.count(b"NaN") > 2 * most_values + 1000:
+                raise invalid([mistake((), "the body has more NaN than there may be values", "too_long")]) from None
             return _body.decode(_as_json(body))
     except RecursionError:
         reason = "the body is nested too deeply"
@@ -204,6 +212,8 @@ def _as_json(body: Body) -> bytearray:
             replaced += body[start : found.start()]
             replaced += replacement
             start = found.end()
+        elif not found[1]:
+            raise invalid([mistake((), "the body has a text that does not end, or far longer than any is", "too_long")])
     replaced += body[start:]
     return replaced
 
@@ -233,24 +243,27 @@ def _rows(table: RowTable, place: str, rows: Iterator[Any], names: list[str] | N
     """The columns of rows that are lists of values of those names, or of records where there are none."""
     if names is not None and len(set(names)) != len(names):
         raise _wrong(place, "names a column twice")
-    # Where lists are taken for want of names, records name theirs all the same.
-    places = None if names is None else {name: names.index(name) for name in table.names if name in names}
-    number = 0
-    while chunk := list(islice(rows, CHUNK_ROWS)):
-        if places is not None and names is not None and isinstance(chunk[0], list):
-            for index, row in enumerate(chunk, number):
-                if not isinstance(row, list):
-                    raise _wrong(f"{place}[{index}]", "must be a list of values")
-                if len(row) != len(names):
-                    raise _wrong(f"{place}[{index}]", f"has {len(row)} values, there are {len(names)} columns")
-            columns = {name: [row[at] for row in chunk] for name, at in places.items()}
-        elif all(isinstance(row, dict) for row in chunk):
-            known = [name for name in table.names if any(name in row for row in chunk)]
-            columns = {name: [row.get(name) for row in chunk] for name in known}
-        else:
-            raise _wrong(place, "must be a list of records, or all of lists where the features have no names")
+    known = [name for name in table.names if names is None or name in names]
+    places = [] if names is None else [names.index(name) for name in known]
+
+    def picked(index: int, row: Any) -> list[Any]:
+        """The values of the names that are known; at once, as there may be any number of others."""
+        if isinstance(row, dict) and (names is None or place in (INSTANCES, INPUTS)):
+            return [row.get(name, _ABSENT) for name in known]
+        if names is None or not isinstance(row, list):
+            raise _wrong(f"{place}[{index}]", "must be a record" if names is None else "must be a list of values")
+        if len(row) != len(names):
+            raise _wrong(f"{place}[{index}]", f"has {len(row)} values, there are {len(names)} columns")
+        return [row[at] for at in places]
+
+    found = (picked(index, row) for index, row in enumerate(rows))
+    while chunk := list(islice(found, CHUNK_ROWS)):
+        columns = {}
+        for name, values in zip(known, map(list, zip(*chunk, strict=True)), strict=True):
+            absent = values.count(_ABSENT)
+            if absent < len(values):
+                columns[name] = [None if value is _ABSENT else value for value in values] if absent else values
         table.add(columns, len(chunk))
-        number += len(chunk)
     return table.columns()
 
 

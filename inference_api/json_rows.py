@@ -57,11 +57,13 @@ def json_rows(data: msgspec.Raw, place: str) -> Iterator[Any]:
             raise _wrong(f"{place}[{number}]", "is nested too deeply") from None
         if read >= len(view):
             raise _wrong(place, "does not end")
+        # As much again as there is of a long row: what there is of it is read anew each time.
+        more = max(_PIECE_BYTES, min(len(text) - start, LARGE_BYTES - (len(text) - start)))
         try:
-            text, start = text[start:] + decode(view[read : read + _PIECE_BYTES]), 0
+            text, start = text[start:] + decode(view[read : read + more]), 0
         except UnicodeDecodeError as error:
             raise _wrong(place, f"is not in UTF-8: {error}") from None
-        read += _PIECE_BYTES
+        read += more
 
 
 def _wrong(place: str, message: str) -> Refusal:

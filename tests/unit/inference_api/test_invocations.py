@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from inference_api import invocations
 from tests.course_client import COURSE_RECORD
 
 from .conftest import MakeService, MemoryRegistry, Service
@@ -81,9 +82,11 @@ BAD_BODIES: list[tuple[bytes | dict[str, Any], str]] = [
     ({"dataframe_records": [{}]}, "dataframe_records.Elevation: Elevation is required"),
     ({"dataframe_records": {}}, "dataframe_records must be a list"),
     ({"dataframe_records": [5]}, "dataframe_records[0] must be a record"),
-    ({"dataframe_records": [COURSE_RECORD, VALUES]}, "must be a list of records"),
+    ({"dataframe_records": [COURSE_RECORD, VALUES]}, "dataframe_records[1] must be a record"),
+    (b'{"inputs": {"a": NaN, "b": "' + rb"\"" * 300_000 + b'"}}', "a text that does not end"),
+    (b'{"inputs": {"a": NaN, "b": "', "a text that does not end"),
     (b'{"dataframe_records": [{"a": ' + b"9" * 5000 + b"}]}", "dataframe_records[0] cannot be read"),
-    ({"instances": [VALUES]}, "must be a list of records"),
+    ({"instances": [VALUES]}, "instances[0] must be a record"),
     ({"inputs": 5}, "must be an object with a list of values"),
     ({"inputs": {"Elevation": [1, 2], "Aspect": [1]}}, "is required"),
     ({"inputs": COURSE_RECORD | {"Elevation": [1, 2]}}, "inputs.Elevation: Elevation has 2 values"),
@@ -187,6 +190,21 @@ def test_csv_that_is_no_table_takes_little_memory(make_service: MakeService, row
     found, text = peak(service, body, "text/csv")
     assert "BAD_REQUEST" in text
     assert found < 5 * len(body) + 8_000_000
+
+
+def test_more_than_there_may_be_is_refused_before_it_is_passed_over(
+    make_service: MakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = make_service(max_records=100)
+    for name in ("_body", "_as_json"):
+        monkeypatch.setattr(invocations, name, None)
+    body = b'{"inputs":{"a":[%s]}}'
+    for values in ([b"{}"] * 400_000, [b"[]"] * 400_000):
+        reply = service.client.post(URL, content=body % b",".join(values))
+        assert "at most 100 records" in reply.json()["message"]
+    monkeypatch.undo()
+    monkeypatch.setattr(invocations, "_as_json", None)
+    assert "more NaN" in service.client.post(URL, content=body % b",".join([b"NaN"] * 4000)).json()["message"]
 
 
 def test_csv_of_many_rows_is_answered_as_records_are(service: Service) -> None:
