@@ -16,7 +16,7 @@ from inference_api.columnar import ColumnReader
 from inference_api.errors import invalid, mistake
 from inference_api.fields import printable
 from inference_api.predictor import Predictor
-from inference_api.request_schema import not_a_record, too_many
+from inference_api.request_schema import too_many
 
 INPUTS_KEY = "inputs"
 NUMERIC = ("INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64", "FP16", "FP32", "FP64")
@@ -134,11 +134,19 @@ def read_request(body: Body, features: int) -> InferRequest:
     """
     try:
         found = _request(2 * features + 100).decode(body)
+    except RecursionError:
+        reason, kind = "the body is nested too deeply", "json_invalid"
     except msgspec.ValidationError as error:
-        message = f'{error}. Send {{"inputs": [{{"name", "shape", "datatype", "data"}}, …]}}, one tensor a feature'
-        raise invalid([mistake((), message, "request_invalid")]) from None
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        raise not_a_record(body) from None
+        reason, kind = str(error), "request_invalid"
+    except (msgspec.DecodeError, UnicodeError) as error:
+        reason, kind = str(error), "json_invalid"
+    else:
+        return _request_of(found)
+    advice = 'Send {"inputs": [{"name", "shape", "datatype", "data"}, …]}, one tensor a feature'
+    raise invalid([mistake((), f"{reason}. {advice}", kind)])
+
+
+def _request_of(found: Any) -> InferRequest:
     tensors = [Tensor(each.name, _read_shape(each.shape), each.datatype, each.data) for each in _given(found.inputs)]
     return InferRequest(tensors, found.id, _given(found.outputs))
 

@@ -145,7 +145,8 @@ def changed(index: int, **values: Any) -> bytes:
 TENSOR = b'{"name":"a","datatype":"a","data":1,"shape":[]}'
 BAD_BODIES: list[tuple[bytes, str]] = [
     (b"", "Input data was truncated"),
-    (b"{", "truncated"),
+    (b"{", 'truncated. Send {"inputs": [{"name", "shape"'),
+    (b" " * 2_000_000, 'truncated. Send {"inputs": [{"name", "shape"'),
     (b"[]", "Expected `object`"),
     (b"\xff", "malformed"),
     (b'{"inputs": ' + b"[" * 50_000, "Expected `object`, got `array`"),
