@@ -87,7 +87,7 @@ class ColumnReader:
         ------
         Refusal
             As `read_body`.
-        msgspec.ValidationError
+        msgspec.DecodeError, UnicodeError
             It is no object.
         """
         sources = self._given(self._known.decode(source))

@@ -178,7 +178,7 @@ def read_json(predictor: Predictor, body: Body, most: int) -> tuple[str, Columns
     if form == INPUTS and bytes(memoryview(source)[:1]) != b"[":
         try:
             return form, ColumnReader.of(predictor.validator).read_known(source, (form,), most)
-        except msgspec.ValidationError:
+        except (msgspec.DecodeError, UnicodeError):
             raise _wrong(form, "must be an object with a list of values a feature") from None
     # A model that takes arrays has numbered columns; for any other one values without names may be of any column.
     is_tensor = isinstance(predictor, PyfuncPredictor) and predictor.is_tensor and form != RECORDS
@@ -224,7 +224,7 @@ def _split(predictor: Predictor, source: _Split, most: int) -> Columns:
         raise _wrong(SPLIT, f"has more than {MOST_VALUES:,} columns")
     try:
         names = _names.decode(source.columns)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeError) as error:
         raise _wrong(SPLIT, f'must be {{"columns": [names], "data": [[values of a row]]}}: {error}') from None
     data = f"{SPLIT}.data"
     return _rows(RowTable(predictor.validator, SPLIT, most), data, json_rows(source.data, data), names)

@@ -68,6 +68,8 @@ BAD_BODIES: list[tuple[bytes | dict[str, Any], str]] = [
     ({"dataframe_split": []}, '{"columns": [names], "data"'),
     ({"dataframe_split": {"data": [VALUES]}}, '{"columns": [names], "data"'),
     ({"dataframe_split": {"columns": 5, "data": [VALUES]}}, '{"columns": [names], "data"'),
+    (b'{"dataframe_split": {"columns": ["\xff"], "data": []}}', "can't decode byte 0xff"),
+    (b'{"inputs": {"\xff": [1]}}', "is required"),
     ({"dataframe_split": {"columns": NAMES, "data": 5}}, "dataframe_split.data must be a list"),
     ({"dataframe_split": {"columns": ["a,"] * 100_001, "data": []}}, "more than 100,000 columns"),
     ({"dataframe_split": {"columns": NAMES, "data": [5]}}, "dataframe_split.data[0] must be a record, or a list"),
