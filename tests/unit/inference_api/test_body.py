@@ -210,16 +210,19 @@ def in_service(service: Service, ask: Callable[[], Awaitable[None]]) -> None:
 
 
 class Gate:
-    """Holds up whoever passes until it is opened."""
+    """Holds up whoever passes until it is opened, and has room for `most` of them."""
 
-    def __init__(self, function: Callable[..., Awaitable[Any]]) -> None:
+    def __init__(self, function: Callable[..., Awaitable[Any]], most: int) -> None:
         self._function = function
+        self._most = most
         self.waiting = 0
         self.open = asyncio.Event()
 
     def passing(self) -> Callable[..., Awaitable[Any]]:
         async def passed(*args: Any) -> Any:
             self.waiting += 1
+            if not self.open.is_set() and self.waiting > self._most:
+                raise Refusal(500, "more than that came through")
             await self.open.wait()
             return await self._function(*args)
 
@@ -245,7 +248,7 @@ def test_bodies_count_while_a_version_is_waited_for(
     make_service: MakeService, monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
     service = make_service(max_body_bytes=LIMIT)
-    gate = Gate(Selector.choose)
+    gate = Gate(Selector.choose, BODIES_AT_ONCE)
     monkeypatch.setattr(Selector, "choose", gate.passing())
 
     async def ask() -> None:
@@ -267,7 +270,7 @@ def test_bodies_count_while_a_version_is_waited_for(
 def test_packed_bodies_stay_packed_while_a_version_is_waited_for(
     service: Service, monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
-    gate = Gate(Selector.choose)
+    gate = Gate(Selector.choose, 5)
     monkeypatch.setattr(Selector, "choose", gate.passing())
     packed = gzip.compress(b"{" + b" " * (4 * LARGE_BYTES) + b"}")
     message = {"type": "http.request", "body": packed, "more_body": False}
@@ -295,7 +298,7 @@ def test_packed_bodies_stay_packed_while_a_version_is_waited_for(
 def test_feedback_counts_while_a_thread_is_waited_for(
     make_service: MakeService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gate = Gate(Lookups.run)
+    gate = Gate(Lookups.run, 2)
     monkeypatch.setattr(Lookups, "run", gate.passing())
     monkeypatch.setattr(feedback_routes, "BODIES_AT_ONCE", 2)
     service = make_service()
