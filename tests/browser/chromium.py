@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 NO_CHROMIUM = "no Chromium: install it (Debian: apt-get install chromium) or set CHROMIUM to its path"
 # A cold start under load: Streamlit imports pandas and Altair with the first page.
 PATIENCE_MS = 60_000
+# What a page is made of, but for the page itself and what it asks for later.
+PARTS = ("font", "script", "stylesheet")
 ARGUMENTS = [
     "--headless",
     "--no-sandbox",
@@ -60,7 +62,21 @@ def open_page(browser: Browser, **options: Any) -> Iterator[Page]:
     """An empty page without a past; takes the options of `Browser.new_context`."""
     context = browser.new_context(locale="en-US", **options)
     context.set_default_timeout(PATIENCE_MS)
+    context.route("**/*", _fetch_outside)
     try:
         yield context.new_page()
     finally:
+        context.unroute_all(behavior="ignoreErrors")
         context.close()
+
+
+def _fetch_outside(route: Route) -> None:
+    """Have Playwright fetch the parts of a page.
+
+    Chromium drops what it is loading when a network interface of the machine comes or goes, as those of containers do,
+    and a page that lacks one of its scripts does not try again.
+    """
+    if route.request.resource_type in PARTS:
+        route.fulfill(response=route.fetch())
+    else:
+        route.continue_()

@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import Locator, Page, expect
-from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from tests.browser.chromium import PATIENCE_MS
 
@@ -20,11 +20,11 @@ def open_ui(page: Page, url: str, path: str = "", language: str = "en") -> None:
     """
     address = f"{url.rstrip('/')}/{path}?lang={language}"
     for start in range(1, STARTS + 1):
-        page.goto(address)
         try:
+            page.goto(address)
             page.locator("h1").wait_for(timeout=PATIENCE_MS / STARTS)
             return
-        except PlaywrightTimeout:
+        except PlaywrightError:
             if start == STARTS:
                 raise
 
