@@ -45,11 +45,11 @@ class BackgroundLoads:
         Exception
             Of any kind: the registry or the artifact is not as it should be.
         """
-        patient = patient or not self.is_loading(version)
-        if not self.is_loading(version):
+        begins = not self.is_loading(version)
+        if begins:
             self._under_way[version.name] = (version, self._begin(registry, version))
         _, loading = self._under_way[version.name]
-        wait([loading], LONG_LOAD_SECONDS if patient else 0)
+        wait([loading], LONG_LOAD_SECONDS if patient or begins else 0)
         if not loading.done():
             raise StillLoading
         del self._under_way[version.name]

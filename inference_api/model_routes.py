@@ -1,9 +1,6 @@
 """What is served, and the two operations on it."""
 
-import asyncio
 import hmac
-from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Header, Query, Request, Response
@@ -15,6 +12,7 @@ from inference_api.model_state import ModelState
 from inference_api.model_store import ModelStore
 from inference_api.operation_body import OperationRoute
 from inference_api.predictor import Predictor
+from inference_api.registry_threads import RegistryThreads
 from inference_api.replies import (
     ModelDetail,
     ModelList,
@@ -28,9 +26,6 @@ from inference_api.replies import (
 from inference_api.rollback import RollBack, RollbackOperation
 from inference_api.selection import Selector, read_query
 from pipeline.traffic import TrafficRule
-
-# What a client waits for a reload; a slow registry is then followed in the background.
-RELOAD_SECONDS = 5.0
 
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     401: {"description": "X-API-Key is missing or wrong"},
@@ -120,18 +115,13 @@ def model_routes(store: ModelStore, selector: Selector, api_key: str, roll_back:
     roll_back : as `RollbackOperation` takes it.
     """
     router = APIRouter(route_class=OperationRoute)
-    # A few threads of their own: a registry that hangs must not use up those of other routes.
-    threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="model-admin")
+    threads = RegistryThreads()
     rollback_operation = RollbackOperation(store, roll_back, threads)
 
     def authorised(x_api_key: Annotated[str, Header(description="the setting API_KEY")] = "") -> None:
         if not hmac.compare_digest(x_api_key.encode(), api_key.encode()):
             problem = "the API key in X-API-Key is wrong" if x_api_key else "this operation needs an API key"
             raise Refusal(401, f"{problem}: send the value of the service's setting API_KEY in the header X-API-Key")
-
-    async def in_time(work: Callable[[], Any]) -> Any:
-        running: Awaitable[Any] = asyncio.get_running_loop().run_in_executor(threads, work)
-        return await asyncio.wait_for(asyncio.shield(running), RELOAD_SECONDS)
 
     @router.get("/listar_modelos", tags=["models"])
     async def listar_modelos() -> ModelNames:
@@ -175,7 +165,7 @@ def model_routes(store: ModelStore, selector: Selector, api_key: str, roll_back:
         """
         await selector.state(name)
         try:
-            await in_time(lambda: store.set_traffic(name, rule))
+            await threads.in_time(lambda: store.set_traffic(name, rule))
         except TimeoutError:
             response.status_code = 202
         found = traffic_reply(store.state(name))
@@ -193,7 +183,7 @@ def model_routes(store: ModelStore, selector: Selector, api_key: str, roll_back:
         Of several workers, the one that answers reloads at once, the others at their next poll.
         """
         try:
-            await in_time(lambda: store.refresh(name))
+            await threads.in_time(lambda: store.refresh(name))
         except TimeoutError:
             response.status_code = 202
         if store.registry.problem is not None:

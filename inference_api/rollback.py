@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,10 +11,9 @@ from typing import Any
 from inference_api.errors import Refusal
 from inference_api.model_state import problem_of
 from inference_api.model_store import RETRY_AFTER_SECONDS, ModelStore
+from inference_api.registry_threads import RegistryThreads
 from pipeline.errors import PipelineError, RegistryError, RegistryUnavailable
 
-# What a client waits for the first answer of the registry, and for the new champion to be loaded.
-ASK_SECONDS = 5.0
 # What a client waits for a roll back: several questions to registry and warehouse.
 ROLLBACK_SECONDS = 20.0
 UNCHANGED = "nothing was changed"
@@ -51,10 +50,10 @@ class RollbackOperation:
     ----------
     roll_back : given name, version (None: the previous champion) and reason, moves the champion and returns the record;
         raises NotInHistory when it did the first only.
-    threads : where the registry is waited for.
+    threads : where the registry is waited for; no longer than they allow but for the roll back itself.
     """
 
-    def __init__(self, store: ModelStore, roll_back: RollBack, threads: ThreadPoolExecutor) -> None:
+    def __init__(self, store: ModelStore, roll_back: RollBack, threads: RegistryThreads) -> None:
         self._store = store
         self._roll_back = roll_back
         self._threads = threads
@@ -85,7 +84,7 @@ class RollbackOperation:
         except RegistryError as error:
             raise Refusal(409, str(error)) from error
         try:
-            await self._in_time(lambda: self._store.refresh(name))
+            await self._threads.in_time(lambda: self._store.refresh(name))
         except TimeoutError:
             return Outcome(outcome.record, outcome.warning, goes_on=True)
         return outcome
@@ -93,16 +92,12 @@ class RollbackOperation:
     async def _require_registry(self) -> None:
         """Ask something harmless first: a registry that hangs must not move the champion when nobody expects it."""
         try:
-            await self._in_time(self._store.ask_registry)
+            await self._threads.in_time(self._store.ask_registry)
         except TimeoutError:
             raise _unavailable(f"the model registry does not answer: {UNCHANGED}") from None
         except Exception as error:  # whatever a registry that is down or lying makes of it
             problem = f"the model registry cannot be read: {problem_of(error)}; {UNCHANGED}"
             raise _unavailable(problem) from error
-
-    async def _in_time(self, work: Callable[[], Any]) -> None:
-        running = asyncio.get_running_loop().run_in_executor(self._threads, work)
-        await asyncio.wait_for(asyncio.shield(running), ASK_SECONDS)
 
 
 def _unavailable(problem: str) -> Refusal:

@@ -211,12 +211,18 @@ def test_health_says_which_data_each_use_case_serves(start: Callable[..., TestCl
     assert (penguins["data"], penguins["rows"], penguins["rows_per_call"]) == ("real", 344, 34)
 
 
-def test_fourth_use_case_is_a_yaml_and_a_csv(
-    start: Callable[..., TestClient], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def with_iris(tmp_path: Path) -> Path:
+    """The use cases and a fourth one, of which nobody has data."""
     folder = shutil.copytree(USE_CASES, tmp_path / "use_cases")
     iris = (folder / "penguins.yaml").read_text(encoding="utf-8").replace("penguins", "iris")
     (folder / "iris.yaml").write_text(iris, encoding="utf-8")
+    return folder
+
+
+def test_fourth_use_case_is_a_yaml_and_a_csv(
+    start: Callable[..., TestClient], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = with_iris(tmp_path)
     rows = tmp_path / "iris.csv"
     header = "species,island,bill_length_mm,bill_depth_mm,flipper_length_mm,body_mass_g,sex,year"
     rows.write_text(header + "\n" + "Adelie,Dream,39.1,18.7,181,3750,NA,2007\n" * 20)
@@ -230,10 +236,7 @@ def test_fourth_use_case_is_a_yaml_and_a_csv(
 def test_a_use_case_without_data_is_answered_with_the_remedy_and_stops_no_other(
     start: Callable[..., TestClient], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    folder = shutil.copytree(USE_CASES, tmp_path / "use_cases")
-    iris = (folder / "penguins.yaml").read_text(encoding="utf-8").replace("penguins", "iris")
-    (folder / "iris.yaml").write_text(iris, encoding="utf-8")
-    client = start(use_cases_dir=folder)
+    client = start(use_cases_dir=with_iris(tmp_path))
     for path in ("/iris/data", "/iris/restart_data_generation"):
         reply = ask(client, path=path)
         assert reply.status_code == 404

@@ -39,8 +39,15 @@ class MemoryRegistry:
     # Not set: it takes questions, and answers none.
     answering: threading.Event = field(default_factory=threading.Event)
 
+    # Downloads that hang until they are let go, by run.
+    held: dict[str, threading.Event] = field(default_factory=dict)
+
     def __post_init__(self) -> None:
         self.answering.set()
+
+    def hold_download(self, run_id: str) -> threading.Event:
+        """Have the bundle of a run hang in storage; returns what lets it arrive."""
+        return self.held.setdefault(run_id, threading.Event())
 
     def model_tags(self) -> dict[str, dict[str, str]]:
         self._check()
@@ -67,6 +74,8 @@ class MemoryRegistry:
     def download_bundle(self, version: VersionInfo, folder: Path) -> Path:
         self._check()
         self.downloads += 1
+        if version.run_id in self.held:
+            self.held[version.run_id].wait(60)
         if version.run_id not in self.bundles:
             raise RegistryError(f"version {version.version} of {version.name} has no serving bundle")
         shutil.copytree(self.bundles[version.run_id], folder)

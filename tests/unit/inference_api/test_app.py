@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from inference_api import background_loads, model_routes, registry_link, rollback
+from inference_api import background_loads, registry_link, registry_threads, rollback
 from pipeline.errors import RegistryError, RegistryUnavailable, WarehouseError
-from pipeline.model_version import VersionInfo
 
 from .conftest import API_KEY, MakeService, MemoryRegistry, Service, follow_until
 
@@ -210,8 +209,7 @@ def test_rollback_that_never_began_may_be_repeated(make_service: MakeService, mo
 @pytest.fixture
 def hanging(registry: MemoryRegistry, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
     """Makes the registry answer nothing until the end of the test."""
-    monkeypatch.setattr(model_routes, "RELOAD_SECONDS", 0.05)
-    monkeypatch.setattr(rollback, "ASK_SECONDS", 0.05)
+    monkeypatch.setattr(registry_threads, "ASK_SECONDS", 0.05)
     monkeypatch.setattr(rollback, "ROLLBACK_SECONDS", 0.05)
     yield registry.answering.clear
     registry.answering.set()
@@ -250,14 +248,7 @@ def test_storage_that_hangs_keeps_no_model_from_being_rolled_back(
         return {"to_version": 1}
 
     service = make_service(roll_back=roll_back)
-    store, arrives, download = service.store, threading.Event(), registry.download_bundle
-
-    def download_in_time(version: VersionInfo, folder: Path) -> Path:
-        if version.run_id == "covertype-2":
-            arrives.wait(60)
-        return download(version, folder)
-
-    monkeypatch.setattr(registry, "download_bundle", download_in_time)
+    store, arrives = service.store, registry.hold_download("covertype-2")
     registry.add("covertype", bundles["covertype-2"])
     registry.add("penguins", bundles["penguins"])
     follow_until(store, lambda: store.find("penguins").version == 2)

@@ -87,17 +87,10 @@ def test_storage_that_hangs_amid_a_promotion_is_reported(
     store = open_store(registry, tmp_path)
     store.refresh()
     registry.add("covertype", bundles["covertype-2"])
-    asked, arrives, download = threading.Event(), threading.Event(), registry.download_bundle
-
-    def download_slowly(version: VersionInfo, folder: Path) -> Path:
-        asked.set()
-        arrives.wait()
-        return download(version, folder)
-
-    monkeypatch.setattr(registry, "download_bundle", download_slowly)
+    downloads, arrives = registry.downloads, registry.hold_download("covertype-2")
     store.start()
     try:
-        assert asked.wait(10)
+        wait_until(lambda: registry.downloads > downloads)
         wait_until(lambda: store.states["covertype"].problem)
         state = store.states["covertype"]
         assert (state.status, served(store)) == ("stale", 1)

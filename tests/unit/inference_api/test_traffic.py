@@ -14,7 +14,6 @@ from inference_api.predictor import Outcome, Predictor
 from inference_api.shadow import Answered, ShadowRunner
 from inference_api.traffic import Traffic
 from pipeline.errors import ConfigurationError
-from pipeline.model_version import VersionInfo
 from pipeline.traffic import TRAFFIC_TAG, TrafficRule, read_rule
 
 from .conftest import API_KEY, MakeService, MemoryRegistry, Service, follow_until
@@ -154,14 +153,7 @@ def test_canary_that_takes_long_to_load_keeps_no_promotion_waiting(
     two_versions: Service, registry: MemoryRegistry, bundles: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(background_loads, "LONG_LOAD_SECONDS", 0.05)
-    store, arrives, download = two_versions.store, threading.Event(), registry.download_bundle
-
-    def download_in_time(version: VersionInfo, folder: Path) -> Path:
-        if version.run_id == "covertype-2":
-            arrives.wait(60)
-        return download(version, folder)
-
-    monkeypatch.setattr(registry, "download_bundle", download_in_time)
+    store, arrives = two_versions.store, registry.hold_download("covertype-2")
     assert "takes long; the champion answers alone" in set_traffic(two_versions, mode="canary", share=1)["problem"]
     registry.add("covertype", bundles["covertype"])
     registry.challenge("covertype", 2)
